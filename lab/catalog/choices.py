@@ -1,0 +1,20 @@
+"""The smaller choices of a request, each name with its definition."""
+
+NORMALIZATIONS = {
+    "none": "No normalization.",
+    "batch": "Batch normalization (Ioffe and Szegedy 2015) of the affine map's output, before the activation; "
+    "scale and shift are learned; eps 1e-5, running statistics with momentum 0.1.",
+}
+
+OPTIMIZERS = {
+    "sgd": "Stochastic gradient descent: w -= lr * g.",
+    "momentum": "Heavy ball with coefficient 0.9, as in PyTorch: v = 0.9 v + g; w -= lr * v.",
+    "adam": "Adam (Kingma and Ba 2015): beta 0.9 and 0.999, eps 1e-8.",
+}
+
+DTYPES = {"float32": "Single precision.", "float64": "Double precision."}
+
+SPACINGS = {
+    "log": "Recorded steps spaced logarithmically: dense at the start, where most happens.",
+    "even": "Recorded steps spaced evenly.",
+}

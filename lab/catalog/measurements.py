@@ -1,0 +1,98 @@
+"""What is measured on the probe, per run, recorded step and hidden layer. Each name is a column of `measurements`.
+
+Shapes: h, x, delta are (M, N), samples by units; h is the input of the activation phi, x its output, delta the gradient
+of ONE sample's loss at the affine map's output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """`undefined` says when the value is null by definition."""
+
+    name: str
+    definition: str
+    undefined: str = ""
+
+
+MEASUREMENTS: dict[str, Measurement] = {
+    entry.name: entry
+    for entry in (
+        Measurement("preactivation_mean", "Mean over all entries of h."),
+        Measurement("preactivation_std", "Standard deviation over all entries of h."),
+        Measurement("activation_mean", "Mean over all entries of x."),
+        Measurement("activation_std", "Standard deviation over all entries of x."),
+        Measurement(
+            "activation_std_within",
+            "Mean over units of the standard deviation of x over samples: the signal that is left.",
+        ),
+        Measurement(
+            "dead_fraction",
+            "Share of units with phi'(h) exactly 0, in the training dtype, on every probe input: no gradient can reach "
+            "the unit's weights.",
+        ),
+        Measurement("inactive_fraction", "Share of units with |x| = 0 on every probe input."),
+        Measurement(
+            "saturated_fraction",
+            "Share of entries with |phi'(h)| < 0.05 sup|phi'|.",
+            "where sup|phi'| is infinite",
+        ),
+        Measurement("stuck_fraction", "Share of units saturated on every probe input.", "where sup|phi'| is infinite"),
+        Measurement(
+            "dormant_fraction",
+            "Share of units whose mean |x| over samples is at most 0.025 of the layer's mean of it "
+            "(Sokar et al. 2023).",
+        ),
+        Measurement(
+            "delta_norm",
+            "Root mean square over samples of the norm of the per-sample gradient dL/dz: the quantity whose "
+            "layer-to-layer ratio theory predicts.",
+        ),
+        Measurement("weight_gradient_norm", "Frobenius norm of the probe-mean gradient dL/dW."),
+        Measurement("weight_gradient_rms", "Root mean square of the entries of the probe-mean dL/dW."),
+        Measurement("weight_gradient_mean", "Mean of the entries of the probe-mean dL/dW."),
+        Measurement("weight_gradient_std", "Standard deviation of the entries of the probe-mean dL/dW."),
+        Measurement("zero_gradient_fraction", "Share of entries of the probe-mean dL/dW that are exactly 0."),
+        Measurement("bias_gradient_norm", "Norm of the probe-mean gradient dL/db."),
+        Measurement("weight_norm", "Frobenius norm of W."),
+        Measurement(
+            "update_ratio",
+            "Norm of the last optimizer update of W over weight_norm.",
+            "at step 0, and where weight_norm is 0",
+        ),
+        Measurement(
+            "effective_rank",
+            "exp(-sum p ln p), p the singular values of x over their sum (Roy and Vetterli 2007).",
+            "between step 0 and the last step, and where x is 0 everywhere",
+        ),
+    )
+}
+
+CURVES: dict[str, Measurement] = {
+    entry.name: entry
+    for entry in (
+        Measurement("train_loss", "Mean minibatch loss since the last recorded step.", "at step 0"),
+        Measurement("probe_loss", "Mean loss on the probe."),
+        Measurement("test_loss", "Mean loss on the test set; batch norm uses its running statistics."),
+        Measurement("test_accuracy", "Share of test samples classified correctly.", "for regression"),
+    )
+}
+
+DERIVED: dict[str, Measurement] = {
+    entry.name: entry
+    for entry in (
+        Measurement("loss_auc", "Mean minibatch loss over all steps."),
+        Measurement("units_died", "Hidden units dead at the end and not at step 0."),
+        Measurement("units_revived", "Hidden units dead at one recorded step and alive at a later one."),
+        Measurement(
+            "gradient_ratio",
+            "Factor by which the square of delta_norm changes from a layer to the one below it, towards the input: the geometric "
+            "mean over layers, (delta_norm[1]^2 / delta_norm[L]^2)^(1/(L-1)).",
+            "with one hidden layer, and where a norm is 0",
+        ),
+    )
+}
+"""Numbers of a run that follow from what is recorded. Only `gradient_ratio` depends on the step."""

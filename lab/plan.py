@@ -1,0 +1,259 @@
+"""From a request to work: arms, runs and stacks, the steps that are recorded, and what it all costs.
+
+Everything here is a pure function of the spec: the same request gives the same stacks on any lab.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.catalog.datasets import DATASETS, Dataset
+from lab.catalog.parameters import Value
+from lab.errors import FieldError, InvalidRequest
+from lab.limits import Limits
+from lab.spec import (
+    ActivationSpec,
+    DatasetSpec,
+    ExperimentSpec,
+    NetworkSpec,
+    RecordingSpec,
+    TrainingSpec,
+    with_value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One setting of everything but the seed. `swept` holds the grid point, path to value, in the sweep's order."""
+
+    position: int
+    activation: ActivationSpec
+    dataset: DatasetSpec
+    network: NetworkSpec
+    training: TrainingSpec
+    swept: tuple[tuple[str, Value], ...]
+    baseline: int
+    """Position of the arm that this one is compared with: the baseline activation at the same grid point."""
+
+    @property
+    def label(self) -> str:
+        grid = ", ".join(f"{path.partition('.')[2]}={value}" for path, value in self.swept)
+        return f"{self.activation.label}, {grid}" if grid else self.activation.label
+
+    @property
+    def data(self) -> Dataset:
+        return DATASETS[self.dataset.name]
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """(n_train, n_test)."""
+        return self.data.sizes(dict(self.dataset.parameters))
+
+    @property
+    def batch_size(self) -> int:
+        return min(self.training.batch_size, self.sizes[0])
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last partial batch of an epoch is dropped."""
+        return self.sizes[0] // self.batch_size
+
+    @property
+    def steps(self) -> int:
+        if self.training.steps is not None:
+            return self.training.steps
+        return (self.training.epochs or 0) * self.steps_per_epoch
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases of one network, batch norm's scale and shift included."""
+        width, depth = self.network.width, self.network.depth
+        hidden = (self.data.n_inputs + 1) * width + (depth - 1) * (width + 1) * width
+        norm = 2 * width * depth if self.network.normalization != "none" else 0
+        return hidden + norm + (width + 1) * self.data.n_outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One network: an arm at a replicate."""
+
+    arm: Arm
+    replicate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Runs of one shape that train together.
+
+    Data set, depth, width, normalization, residual, dtype, optimizer, batch size and number of steps are the same for
+    all; activation, initialization, gain, learning rate and replicate may differ.
+    """
+
+    position: int
+    runs: tuple[Run, ...]
+    seed: int
+    recording: RecordingSpec
+
+    @property
+    def shape(self) -> Arm:
+        """An arm that stands for what all runs of the stack share."""
+        return self.runs[0].arm
+
+    @property
+    def recorded_steps(self) -> tuple[int, ...]:
+        return recorded_steps(self.shape.steps, self.recording)
+
+    @property
+    def probe_size(self) -> int:
+        return min(self.recording.probe_size, self.shape.sizes[0])
+
+    @property
+    def cost_flops(self) -> int:
+        return sum(cost_flops(run.arm, self.recording) for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    arms: tuple[Arm, ...]
+    stacks: tuple[Stack, ...]
+    cost_flops: int
+
+    @property
+    def n_runs(self) -> int:
+        return sum(len(stack.runs) for stack in self.stacks)
+
+
+def plan(spec: ExperimentSpec, limits: Limits) -> Plan:
+    """The work that `spec` asks for.
+
+    Raises InvalidRequest, before anything large is made, where it is too much or where its arms are not distinct.
+    """
+    _check_counts(spec, limits)
+    arms = arms_of(spec)
+    _check_arms(spec, arms, limits)
+    cost = spec.replicates * sum(cost_flops(arm, spec.recording) for arm in arms)
+    if cost > limits.cost:
+        reduce = "replicates, arms, steps, width or depth"
+        raise InvalidRequest(
+            [FieldError("cost", cost, f"at most {limits.cost} floating-point operations; reduce {reduce}")]
+        )
+    return Plan(arms, tuple(_stacks(spec, arms)), cost)
+
+
+def arms_of(spec: ExperimentSpec) -> tuple[Arm, ...]:
+    """Activations times every combination of the sweep, in that order."""
+    return tuple(_arms(spec))
+
+
+def recorded_steps(steps: int, recording: RecordingSpec) -> tuple[int, ...]:
+    """At most `points` distinct steps, 0 and the last among them; fewer where the run is shorter."""
+    n = min(recording.points, steps + 1)
+    if recording.spacing == "even":
+        return tuple(round(i * steps / (n - 1)) for i in range(n))
+    # Logarithmic spacing rounds several early points to one step: each is pushed on to the next free step.
+    spaced: list[int] = [0]
+    for i in range(1, n):
+        exact = steps ** ((i - 1) / (n - 2)) if n > 2 else steps
+        spaced.append(max(spaced[-1] + 1, round(exact)))
+    return (*spaced[:-1], steps)
+
+
+def cost_flops(arm: Arm, recording: RecordingSpec) -> int:
+    """Floating-point operations of one run, in training and on the probe.
+
+    2 per parameter and sample forward, 4 backward.
+    """
+    probe = min(recording.probe_size, arm.sizes[0]) * min(recording.points, arm.steps + 1)
+    return 6 * arm.n_parameters * (arm.steps * arm.batch_size + probe)
+
+
+def _arms(spec: ExperimentSpec) -> Iterator[Arm]:
+    grid = list(itertools.product(*(values for _, values in spec.sweep)))
+    paths = [path for path, _ in spec.sweep]
+    for i, activation in enumerate(spec.activations):
+        for j, values in enumerate(grid):
+            swept = tuple(zip(paths, values, strict=True))
+            point = spec
+            for path, value in swept:
+                point = with_value(point, path, value)
+            yield Arm(
+                position=i * len(grid) + j,
+                activation=activation,
+                dataset=point.dataset,
+                network=point.network,
+                training=point.training,
+                swept=swept,
+                baseline=spec.baseline * len(grid) + j,
+            )
+
+
+def _check_counts(spec: ExperimentSpec, limits: Limits) -> None:
+    n_arms = len(spec.activations) * math.prod(len(values) for _, values in spec.sweep)
+    n_runs = n_arms * spec.replicates
+    if n_arms > limits.arms:
+        raise InvalidRequest(
+            [FieldError("arms", n_arms, f"at most {limits.arms} (activations x every combination of the sweep)")]
+        )
+    if n_runs > limits.runs:
+        raise InvalidRequest([FieldError("runs", n_runs, f"at most {limits.runs} (arms x replicates)")])
+
+
+def _check_arms(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> None:
+    first: dict[ActivationSpec, int] = {}
+    for i, activation in enumerate(spec.activations):
+        if activation in first:
+            raise InvalidRequest(
+                [
+                    FieldError(
+                        f"activations.{i}",
+                        activation.label,
+                        f"each arm once; this one is activations.{first[activation]} already",
+                    )
+                ]
+            )
+        first[activation] = i
+    for arm in arms:
+        if not 1 <= arm.steps <= limits.steps:
+            length = "steps" if arm.training.steps is not None else "epochs"
+            raise InvalidRequest(
+                [
+                    FieldError(
+                        f"training.{length}",
+                        getattr(arm.training, length),
+                        f"what makes 1 to {limits.steps} steps; this makes {arm.steps}",
+                    )
+                ]
+            )
+
+
+# A stack's activations at one layer stay in a core's second-level cache: this many numbers, 256 kB in float32.
+_STACK_NUMBERS = 65_536
+
+
+def _stacks(spec: ExperimentSpec, arms: tuple[Arm, ...]) -> Iterator[Stack]:
+    """Runs of one shape, in the order of arms and replicates, cut into pieces of nearly equal size."""
+    shapes: dict[object, list[Arm]] = {}
+    for arm in arms:
+        shapes.setdefault(_shape_key(arm), []).append(arm)
+    position = 0
+    for members in shapes.values():
+        runs = [Run(arm, replicate) for arm in members for replicate in range(spec.replicates)]
+        per_run = members[0].batch_size * members[0].network.width
+        most = min(max(_STACK_NUMBERS // per_run, 4), 128)
+        n_stacks = math.ceil(len(runs) / most)
+        for i in range(n_stacks):
+            piece = runs[i * len(runs) // n_stacks : (i + 1) * len(runs) // n_stacks]
+            yield Stack(position, tuple(piece), spec.seed, spec.recording)
+            position += 1
+
+
+def _shape_key(arm: Arm) -> object:
+    network, training = arm.network, arm.training
+    return (
+        arm.dataset,
+        (network.depth, network.width, network.normalization, network.residual),
+        (training.optimizer, training.dtype, arm.batch_size, arm.steps),
+    )

@@ -1,0 +1,138 @@
+"""What follows from numbers: means with intervals, and paired comparisons with a baseline.
+
+The unit of replication is a network (one seed). Arms share their replicates' seeds, so they are compared in pairs;
+intervals are Student's t. `scipy.special` does the arithmetic (`scipy.stats` would cost the API process 50 MB).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+MOST_MISSING = 0.1
+"""Share of pairs that may lack a member before a comparison says nothing."""
+
+Values = Mapping[int, float | None]
+"""Replicate to value; None where the run diverged or its value is undefined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over n networks, its standard deviation (ddof 1) and its interval. None where n does not allow it."""
+
+    n: int
+    mean: float | None
+    sd: float | None
+    low: float | None
+    high: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An arm minus its baseline, over the pairs that have both members. `p_holm` is adjusted over all arms."""
+
+    n: int
+    missing: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmComparison:
+    estimate: Estimate
+    difference: Difference | None
+    """None for a baseline itself."""
+
+
+def estimate(values: Iterable[float], *, level: float = 0.95) -> Estimate:
+    """The mean with its t interval at `level`."""
+    sample = np.asarray(list(values), dtype=np.float64)
+    n = len(sample)
+    if n == 0:
+        return Estimate(0, None, None, None, None, "no finished run has a value")
+    mean = float(sample.mean())
+    if n == 1:
+        return Estimate(1, mean, None, None, None, "one network has no spread")
+    sd = float(sample.std(ddof=1))
+    if np.ptp(sample) == 0:
+        return Estimate(n, mean, 0.0, mean, mean, "zero variance: all networks have the same value")
+    half = float(stdtrit(n - 1, 0.5 + level / 2)) * sd / math.sqrt(n)
+    return Estimate(n, mean, sd, mean - half, mean + half)
+
+
+def compare(
+    values: Mapping[int, Values], baseline_of: Mapping[int, int], *, level: float = 0.95
+) -> dict[int, ArmComparison]:
+    """Every arm's estimate, and its paired difference from its baseline, p adjusted by Holm over all of them.
+
+    `values` maps arm to replicate to value; `baseline_of` maps each arm to the arm it is compared with.
+    """
+    differences = {
+        arm: _difference(values.get(arm, {}), values.get(baseline, {}), level=level)
+        for arm, baseline in baseline_of.items()
+        if arm != baseline
+    }
+    adjusted = holm({arm: difference.p for arm, difference in differences.items() if difference.p is not None})
+    return {
+        arm: ArmComparison(
+            estimate((value for value in values.get(arm, {}).values() if value is not None), level=level),
+            replace(differences[arm], p_holm=adjusted.get(arm)) if arm in differences else None,
+        )
+        for arm in baseline_of
+    }
+
+
+def holm(p_values: Mapping[int, float]) -> dict[int, float]:
+    """Holm's step-down adjustment (1979): the i-th smallest of k, from 0, times (k - i); never falling, at most 1."""
+    adjusted: dict[int, float] = {}
+    highest = 0.0
+    for i, key in enumerate(sorted(p_values, key=lambda key: p_values[key])):
+        highest = max(highest, min(1.0, (len(p_values) - i) * p_values[key]))
+        adjusted[key] = highest
+    return adjusted
+
+
+def geometric_mean(values: Sequence[float]) -> float | None:
+    """exp(mean ln values); None where a value is not positive or there is none."""
+    if not values or min(values) <= 0:
+        return None
+    return math.exp(sum(math.log(value) for value in values) / len(values))
+
+
+def _difference(arm: Values, baseline: Values, *, level: float) -> Difference:
+    replicates = arm.keys() | baseline.keys()
+    pairs = [
+        (a, b)
+        for replicate in replicates
+        if (a := arm.get(replicate)) is not None and (b := baseline.get(replicate)) is not None
+    ]
+    n, missing = len(pairs), len(replicates) - len(pairs)
+    spread = estimate([a - b for a, b in pairs], level=level)
+    if replicates and missing > MOST_MISSING * len(replicates):
+        note = f"{missing} of {len(replicates)} pairs lack a member (diverged, failed or undefined): inconclusive"
+        return Difference(n, missing, spread.mean, None, None, None, None, note)
+    if spread.sd is None or spread.mean is None:
+        return Difference(n, missing, spread.mean, None, None, None, None, "fewer than two pairs")
+    if spread.sd == 0:
+        return Difference(
+            n,
+            missing,
+            spread.mean,
+            spread.low,
+            spread.high,
+            None,
+            None,
+            "zero variance: every pair differs by the same",
+        )
+    t = spread.mean / (spread.sd / math.sqrt(n))
+    p = 2 * float(stdtr(n - 1, -abs(t)))
+    return Difference(n, missing, spread.mean, spread.low, spread.high, p, None)

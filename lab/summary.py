@@ -1,0 +1,182 @@
+"""An experiment in one table and a few sentences. Every sentence follows from the numbers in the table beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lab.statistics import ArmComparison, Difference, Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSummary:
+    """What one arm came to.
+
+    The score is test accuracy, or test loss for regression; `gradient_ratio` is at step 0, per layer towards the input;
+    the other figures are means over layers and finished replicates.
+    """
+
+    label: str
+    score: ArmComparison
+    dead_fraction_start: Estimate
+    dead_fraction_end: Estimate
+    gradient_ratio: Estimate
+    activation_mean: Estimate
+    failed: int
+    diverged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What arms are judged by, and how to say it."""
+
+    name: str
+    higher_is_better: bool
+    percent: bool
+
+    def say(self, value: float) -> str:
+        return f"{100 * value:.1f} %" if self.percent else f"{value:.4g}"
+
+    def say_difference(self, low: float, high: float) -> str:
+        low, high = sorted((abs(low), abs(high)))
+        return f"{100 * low:.1f} to {100 * high:.1f} points" if self.percent else f"{low:.3g} to {high:.3g}"
+
+
+SCORES = {
+    "classification": Score("test accuracy", higher_is_better=True, percent=True),
+    "regression": Score("test loss", higher_is_better=False, percent=False),
+}
+
+# A squared gradient norm that changes by less than this factor a layer neither vanishes nor explodes at depths in use.
+_STEADY = (0.8, 1.25)
+# More names than this make no sentence: the table has them all.
+_MOST_LISTED = 8
+
+
+def answer(
+    arms: Mapping[int, ArmSummary], baselines: Mapping[int, int], score: Score, *, level: float, probe_size: int
+) -> list[str]:
+    """The answer in words: the best, who differs from the baseline, what vanished, died or did not finish."""
+    return [
+        *_ranking(arms, score),
+        *_against_baseline(arms, baselines, score, level),
+        *_gradients(arms),
+        *_dead(arms, probe_size),
+        *_means(arms),
+        *_missing(arms),
+    ]
+
+
+def _ranking(arms: Mapping[int, ArmSummary], score: Score) -> list[str]:
+    scored = [(arm.score.estimate.mean, arm) for arm in arms.values() if arm.score.estimate.mean is not None]
+    if not scored:
+        return ["No run has finished with a score, so nothing can be said about it."]
+    ranked = [
+        f"{arm.label} with {score.say(mean)}{_interval(arm, score)}"
+        for mean, arm in sorted(scored, key=lambda pair: pair[0], reverse=True)
+    ]
+    if len(ranked) == 1:
+        return [f"Mean {score.name}: {ranked[0]}."]
+    return [f"Highest mean {score.name}: {ranked[0]}; lowest: {ranked[-1]}."]
+
+
+def _interval(arm: ArmSummary, score: Score) -> str:
+    low, high = arm.score.estimate.low, arm.score.estimate.high
+    return (
+        "" if low is None or high is None else f" ({score.say(low)} to {score.say(high)}, n = {arm.score.estimate.n})"
+    )
+
+
+def _against_baseline(
+    arms: Mapping[int, ArmSummary], baselines: Mapping[int, int], score: Score, level: float
+) -> list[str]:
+    sentences = []
+    for baseline in sorted(set(baselines.values())):
+        said: dict[str, list[str]] = {"better": [], "worse": [], "not told apart": [], "inconclusive": []}
+        for position, arm in arms.items():
+            if baselines[position] == baseline and arm.score.difference is not None:
+                outcome, words = _outcome(arm.label, arm.score.difference, score)
+                said[outcome].append(words)
+        if any(said.values()):
+            told = "; ".join(f"{outcome}: {_listed(labels)}" for outcome, labels in said.items() if labels)
+            sentences.append(
+                f"Against {arms[baseline].label}, in pairs of equal seeds "
+                f"({100 * level:g} % intervals of the difference in {score.name}): {told}."
+            )
+    return sentences
+
+
+def _outcome(label: str, difference: Difference, score: Score) -> tuple[str, str]:
+    if difference.low is None or difference.high is None or difference.mean is None:
+        return "inconclusive", label
+    if difference.low <= 0 <= difference.high:
+        return "not told apart", label
+    better = (difference.mean > 0) == score.higher_is_better
+    return "better" if better else "worse", f"{label} by {score.say_difference(difference.low, difference.high)}"
+
+
+def _gradients(arms: Mapping[int, ArmSummary]) -> list[str]:
+    ratios = [(arm.label, arm.gradient_ratio.mean) for arm in arms.values() if arm.gradient_ratio.mean is not None]
+    if not ratios:
+        return []
+    vanishing = [(label, ratio) for label, ratio in ratios if ratio < _STEADY[0]]
+    exploding = [(label, ratio) for label, ratio in ratios if ratio > _STEADY[1]]
+    steady = [label for label, ratio in ratios if _STEADY[0] <= ratio <= _STEADY[1]]
+    said = []
+    if vanishing:
+        fastest = sorted(vanishing, key=lambda pair: pair[1])
+        said.append("shrinks for " + _listed([f"{label} (x {ratio:.2g})" for label, ratio in fastest]))
+    if exploding:
+        said.append("grows for " + _listed([f"{label} (x {ratio:.2g})" for label, ratio in exploding]))
+    if steady:
+        said.append("stays within a quarter for " + _listed(steady))
+    return [
+        "Before training, from each layer to the one below it, the squared per-sample gradient norm "
+        + "; it ".join(said)
+        + "."
+    ]
+
+
+def _dead(arms: Mapping[int, ArmSummary], probe_size: int) -> list[str]:
+    measured = [arm for arm in arms.values() if arm.dead_fraction_end.mean is not None]
+    dead = [
+        f"{arm.label} {_share(arm.dead_fraction_end.mean)} (at step 0: {_share(arm.dead_fraction_start.mean)})"
+        for arm in measured
+        if arm.dead_fraction_end.mean or arm.dead_fraction_start.mean
+    ]
+    if not measured:
+        return []
+    if not dead:
+        return [f"No hidden unit was dead on the probe of {probe_size} inputs, before or after training."]
+    rest = "; every other arm has none" if len(dead) < len(measured) else ""
+    return [f"Dead hidden units at the end, on the probe of {probe_size} inputs: {_listed(dead)}{rest}."]
+
+
+def _means(arms: Mapping[int, ArmSummary]) -> list[str]:
+    said: dict[str, list[str]] = {"above zero": [], "below zero": [], "not told apart from zero": []}
+    for arm in arms.values():
+        mean, low, high = arm.activation_mean.mean, arm.activation_mean.low, arm.activation_mean.high
+        if mean is None or low is None or high is None:
+            continue
+        if low <= 0 <= high:
+            said["not told apart from zero"].append(arm.label)
+        else:
+            said["above zero" if mean > 0 else "below zero"].append(f"{arm.label} ({mean:.2g})")
+    told = "; ".join(f"{where} for {_listed(labels)}" for where, labels in said.items() if labels)
+    return [f"After training the mean activation is {told}."] if told else []
+
+
+def _missing(arms: Mapping[int, ArmSummary]) -> list[str]:
+    said = [f"{arm.diverged} of {arm.label} diverged" for arm in arms.values() if arm.diverged]
+    said += [f"{arm.failed} of {arm.label} failed or were cancelled" for arm in arms.values() if arm.failed]
+    return [f"Not in the means: {_listed(said)}."] if said else []
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{100 * value:.2g} %"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    if len(parts) > _MOST_LISTED:
+        parts = [*parts[: _MOST_LISTED - 1], f"{len(parts) - _MOST_LISTED + 1} more"]
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.errors import InvalidRequest
+from lab.limits import Limits
+from lab.plan import plan, recorded_steps
+from lab.spec import DatasetSpec, RecordingSpec
+from tests.builders import a_spec, an_activation
+
+LIMITS = Limits()
+
+
+def test_arms_are_activations_times_every_combination_in_that_order() -> None:
+    spec = a_spec("relu", "tanh", sweep=(("network.depth", (1, 2)), ("training.learning_rate", (0.1, 0.3))))
+
+    arms = plan(spec, LIMITS).arms
+
+    assert [arm.label for arm in arms[:5]] == [
+        "relu, depth=1, learning_rate=0.1",
+        "relu, depth=1, learning_rate=0.3",
+        "relu, depth=2, learning_rate=0.1",
+        "relu, depth=2, learning_rate=0.3",
+        "tanh, depth=1, learning_rate=0.1",
+    ]
+    assert [arm.baseline for arm in arms] == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert [arm.network.depth for arm in arms[:4]] == [1, 1, 2, 2]
+
+
+def test_every_run_is_in_exactly_one_stack_with_its_own_shape() -> None:
+    spec = a_spec(
+        "relu",
+        "tanh",
+        "gelu",
+        replicates=7,
+        sweep=(("network.width", (4, 64)), ("training.optimizer", ("sgd", "adam"))),
+    )
+
+    planned = plan(spec, LIMITS)
+
+    runs = [(run.arm.position, run.replicate) for stack in planned.stacks for run in stack.runs]
+    assert sorted(runs) == [(arm.position, replicate) for arm in planned.arms for replicate in range(7)]
+    assert planned.n_runs == len(runs)
+    for stack in planned.stacks:
+        assert len({(run.arm.network.width, run.arm.training.optimizer) for run in stack.runs}) == 1
+    assert [stack.position for stack in planned.stacks] == list(range(len(planned.stacks)))
+
+
+def test_the_demo_is_two_stacks_of_fifteen() -> None:
+    spec = replace(
+        a_spec(
+            "relu", "leaky_relu", "tanh", "sigmoid", "gelu", "identity", depth=6, width=64, batch_size=64, replicates=5
+        ),
+        dataset=DatasetSpec("digits"),
+    )
+
+    assert [len(stack.runs) for stack in plan(spec, LIMITS).stacks] == [15, 15]
+
+
+def test_a_batch_is_never_larger_than_the_data_and_a_partial_one_is_dropped() -> None:
+    spec = a_spec(batch_size=64, training={"steps": None, "epochs": 3})
+    arm = plan(spec, LIMITS).arms[0]
+    assert (arm.batch_size, arm.steps) == (64, 3 * (1437 // 64))
+
+    arm = plan(a_spec(batch_size=5000, training={"steps": None, "epochs": 3}), LIMITS).arms[0]
+    assert (arm.batch_size, arm.steps) == (1437, 3)
+
+
+def test_parameters_are_counted_as_a_network_holds_them() -> None:
+    arm = plan(a_spec(depth=3, width=8, network={"normalization": "batch"}), LIMITS).arms[0]
+
+    hidden = (64 + 1) * 8 + 2 * (8 + 1) * 8
+    assert arm.n_parameters == hidden + 3 * 2 * 8 + (8 + 1) * 10
+
+
+@given(st.integers(1, 10_000), st.integers(2, 1000), st.sampled_from(["log", "even"]))
+def test_recorded_steps_are_distinct_and_hold_the_first_and_the_last(steps: int, points: int, spacing: str) -> None:
+    recorded = recorded_steps(steps, RecordingSpec(points, spacing))
+
+    assert recorded[0] == 0
+    assert recorded[-1] == steps
+    assert list(recorded) == sorted(set(recorded))
+    assert len(recorded) == min(points, steps + 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "limits", "field"),
+    [
+        (a_spec("relu", "relu"), LIMITS, "activations.1"),
+        (a_spec("leaky_relu", an_activation("leaky_relu", negative_slope=0.01)), LIMITS, "activations.1"),
+        (
+            a_spec(sweep=(("network.depth", tuple(range(1, 65))), ("network.width", tuple(range(1, 65))))),
+            LIMITS,
+            "arms",
+        ),
+        (a_spec(replicates=1000, sweep=(("network.depth", tuple(range(1, 41))),)), LIMITS, "runs"),
+        (a_spec(width=4096, depth=64, training={"steps": 1_000_000}), LIMITS, "cost"),
+        (a_spec(training={"steps": None, "epochs": 100_000}), LIMITS, "training.epochs"),
+        (a_spec(), Limits(cost=1), "cost"),
+    ],
+)
+def test_too_much_or_twice_the_same_is_refused_by_name(spec: object, limits: Limits, field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        plan(spec, limits)  # type: ignore[arg-type]  # a_spec's type is lost in the table
+
+    assert [error.field for error in refused.value.errors] == [field]
+    assert "allowed" in str(refused.value)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lab.spec import ExperimentSpec, with_value
+from tests.builders import a_spec, an_activation
+
+
+def test_a_request_reads_back_as_it_was_written() -> None:
+    spec = a_spec(
+        "relu",
+        an_activation("leaky_relu", negative_slope=0.2),
+        name="why",
+        tags=("a", "b"),
+        sweep=(("training.learning_rate", (0.1, 0.01)), ("network.depth", (1, 2))),
+        baseline=1,
+    )
+
+    assert ExperimentSpec.from_json(spec.to_json()) == spec
+
+
+def test_the_digest_ignores_the_name_and_sees_everything_that_decides_numbers() -> None:
+    spec = a_spec(sweep=(("network.depth", (1, 2)), ("network.width", (3, 4))))
+
+    assert replace(spec, name="other", tags=("x",)).digest == spec.digest
+    others = [
+        replace(spec, seed=1),
+        replace(spec, replicates=3),
+        replace(spec, baseline=1),
+        replace(spec, sweep=spec.sweep[::-1]),
+        replace(spec, activations=spec.activations[::-1], baseline=1),
+    ]
+    assert len({other.digest for other in others} | {spec.digest}) == 1 + len(others)
+
+
+def test_a_swept_length_replaces_the_other_unit_of_length() -> None:
+    spec = with_value(a_spec(steps=6), "training.epochs", 2)
+
+    assert (spec.training.steps, spec.training.epochs) == (None, 2)
+
+
+def test_a_label_says_only_what_differs_from_the_default() -> None:
+    assert an_activation("leaky_relu").label == "leaky_relu"
+    assert an_activation("leaky_relu", negative_slope=0.1).label == "leaky_relu(negative_slope=0.1)"

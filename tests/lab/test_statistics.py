@@ -1,0 +1,99 @@
+"""Against scipy.stats, which the service itself does not import."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lab.statistics import compare, estimate, geometric_mean, holm
+
+
+def test_an_interval_is_student_s_t() -> None:
+    sample = np.random.default_rng(0).normal(3, 2, size=9)
+
+    found = estimate(sample, level=0.9)
+
+    low, high = stats.t.interval(0.9, 8, loc=sample.mean(), scale=stats.sem(sample))
+    assert found.mean == pytest.approx(sample.mean(), rel=1e-12)
+    assert found.sd == pytest.approx(sample.std(ddof=1), rel=1e-12)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-10)
+
+
+def test_ninety_five_percent_intervals_cover_the_mean_about_that_often() -> None:
+    samples = np.random.default_rng(1).normal(0, 1, size=(2000, 10))
+
+    intervals = [estimate(sample) for sample in samples]
+    covered = np.mean([found.low <= 0 <= found.high for found in intervals if found.low is not None and found.high])
+
+    # Binomial standard deviation of the share: 0.5 points.
+    assert 0.935 <= covered <= 0.965
+
+
+def test_differences_are_paired_by_replicate() -> None:
+    rng = np.random.default_rng(2)
+    base, noise = rng.normal(0, 10, size=8), rng.normal(0.5, 0.1, size=8)
+    values = {0: dict(enumerate(base)), 1: dict(enumerate(base + noise))}
+
+    compared = compare(values, {0: 0, 1: 0})
+
+    difference = compared[1].difference
+    assert compared[0].difference is None
+    assert difference is not None
+    expected = stats.ttest_rel(base + noise, base)
+    assert difference.p == pytest.approx(expected.pvalue, rel=1e-9)
+    assert (difference.low, difference.high) == pytest.approx(tuple(expected.confidence_interval()), rel=1e-9)
+    assert difference.low is not None
+    assert difference.low > 0, "unpaired, a spread of 10 would hide a difference of 0.5"
+
+
+def test_holm_adjusts_as_the_slow_definition_does() -> None:
+    p = dict(enumerate([0.01, 0.04, 0.03, 0.005, 0.9]))
+
+    adjusted = holm(p)
+
+    # By definition: reject in order while p_(i) <= alpha / (k - i); the adjusted p is the smallest alpha that rejects.
+    for key in p:
+        rank = sorted(p.values()).index(p[key])
+        smaller = sorted(p.values())[: rank + 1]
+        assert adjusted[key] == pytest.approx(min(1.0, max((5 - i) * q for i, q in enumerate(smaller))))
+
+
+def test_a_diverged_member_is_counted_and_above_a_tenth_of_the_pairs_nothing_is_said() -> None:
+    rng = np.random.default_rng(3)
+    values: dict[int, dict[int, float | None]] = {arm: dict(enumerate(rng.normal(arm, 1, size=20))) for arm in (0, 1)}
+    values[1][3] = values[1][4] = None
+    two_of_twenty = compare(values, {0: 0, 1: 0})[1].difference
+    values[0][5] = None
+    three_of_twenty = compare(values, {0: 0, 1: 0})[1].difference
+
+    assert two_of_twenty is not None
+    assert three_of_twenty is not None
+    assert (two_of_twenty.n, two_of_twenty.missing) == (18, 2)
+    assert two_of_twenty.p is not None
+    assert (three_of_twenty.missing, three_of_twenty.p, three_of_twenty.low) == (3, None, None)
+    assert "3 of 20 pairs" in three_of_twenty.note
+
+
+def test_too_little_is_said_rather_than_interpolated() -> None:
+    assert estimate([]).mean is None
+    assert (estimate([1.0]).mean, estimate([1.0]).low) == (1.0, None)
+    assert "zero variance" in estimate([2.0, 2.0, 2.0]).note
+    same = compare({0: {0: 1.0, 1: 2.0}, 1: {0: 1.5, 1: 2.5}}, {0: 0, 1: 0})[1].difference
+    assert same is not None
+    assert same.p is None
+    assert "zero variance" in same.note
+
+
+def test_an_arm_that_no_run_finished_is_there_with_n_zero() -> None:
+    compared = compare({0: {0: 1.0, 1: 2.0}}, {0: 0, 1: 0})
+
+    assert compared[1].estimate.n == 0
+    assert compared[1].difference is not None
+    assert compared[1].difference.missing == 2
+
+
+def test_a_geometric_mean_needs_positive_values() -> None:
+    assert geometric_mean([1.0, 4.0]) == pytest.approx(2.0)
+    assert geometric_mean([1.0, 0.0]) is None
+    assert geometric_mean([]) is None

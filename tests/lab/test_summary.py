@@ -1,0 +1,86 @@
+"""The sentences say what the numbers beside them say, and no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.statistics import ArmComparison, Difference, Estimate
+from lab.summary import SCORES, ArmSummary, answer
+
+
+def an_estimate(mean: float | None, half: float = 0.01, n: int = 5) -> Estimate:
+    if mean is None:
+        return Estimate(0, None, None, None, None)
+    return Estimate(n, mean, half, mean - half, mean + half)
+
+
+def an_arm(
+    label: str, score: float | None = 0.9, difference: tuple[float, float] | None = None, **given: Any
+) -> ArmSummary:
+    paired = None if difference is None else Difference(5, 0, sum(difference) / 2, *difference, 0.01, 0.02)
+    numbers = {
+        "dead_fraction_start": 0.0,
+        "dead_fraction_end": 0.0,
+        "gradient_ratio": 1.0,
+        "activation_mean": 0.5,
+    } | given
+    return ArmSummary(
+        label,
+        ArmComparison(an_estimate(score), paired),
+        failed=int(numbers.pop("failed", 0)),
+        diverged=int(numbers.pop("diverged", 0)),
+        **{name: an_estimate(value) for name, value in numbers.items()},
+    )
+
+
+def say(*arms: ArmSummary, task: str = "classification") -> str:
+    return " ".join(
+        answer(dict(enumerate(arms)), dict.fromkeys(range(len(arms)), 0), SCORES[task], level=0.95, probe_size=512)
+    )
+
+
+def test_an_interval_that_excludes_zero_is_better_or_worse_and_one_that_holds_it_is_neither() -> None:
+    said = say(
+        an_arm("relu"),
+        an_arm("tanh", difference=(0.01, 0.03)),
+        an_arm("sigmoid", difference=(-0.5, -0.4)),
+        an_arm("gelu", difference=(-0.01, 0.02)),
+    )
+
+    assert "better: tanh by 1.0 to 3.0 points; worse: sigmoid by 40.0 to 50.0 points; not told apart: gelu" in said
+
+
+def test_for_a_loss_lower_is_better() -> None:
+    assert "worse: tanh by 0.1 to 0.3" in say(an_arm("relu"), an_arm("tanh", difference=(0.1, 0.3)), task="regression")
+
+
+def test_a_gradient_that_shrinks_is_named_with_its_factor() -> None:
+    said = say(
+        an_arm("relu", gradient_ratio=0.17), an_arm("tanh", gradient_ratio=0.9), an_arm("up", gradient_ratio=1.5)
+    )
+
+    assert "shrinks for relu (x 0.17); it grows for up (x 1.5); it stays within a quarter for tanh" in said
+
+
+def test_dead_units_are_said_with_the_probe_and_the_start() -> None:
+    said = say(an_arm("relu", dead_fraction_end=0.12, dead_fraction_start=0.02), an_arm("tanh"))
+    assert "on the probe of 512 inputs: relu 12 % (at step 0: 2 %); every other arm has none" in said
+
+    assert "No hidden unit was dead on the probe of 512 inputs" in say(an_arm("tanh"))
+
+
+def test_what_did_not_finish_is_never_left_out() -> None:
+    said = say(an_arm("relu", diverged=2), an_arm("tanh", failed=1))
+
+    assert "Not in the means: 2 of relu diverged and 1 of tanh failed or were cancelled." in said
+
+
+def test_an_experiment_without_a_finished_run_says_so() -> None:
+    said = say(
+        an_arm(
+            "relu", None, gradient_ratio=None, dead_fraction_end=None, dead_fraction_start=None, activation_mean=None
+        )
+    )
+
+    assert "No run has finished with a score" in said
+    assert "No hidden unit was dead" not in said
