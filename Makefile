@@ -1,0 +1,50 @@
+# `make demo` and `make test` are all that a fresh machine needs: Python 3.11 or newer, make, and a package index.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))) python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN_EXTRAS := service,worker,local
+TEST_EXTRAS := $(RUN_EXTRAS),test,dev
+PORT ?= 8000
+DATA ?= lab-data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test demo up test test-quick lint format bench openapi clean
+
+help: ## What there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: ## Set up .venv with what the lab needs to run
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "Activation Lab needs Python 3.11 or newer, and $(PYTHON) is not on the PATH."; exit 1; }
+	@$(PYTHON) deploy/install.py $(VENV) $(RUN_EXTRAS)
+
+setup-test: ## Set up .venv with what tests, lint and benchmarks need as well
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "Activation Lab needs Python 3.11 or newer, and $(PYTHON) is not on the PATH."; exit 1; }
+	@$(PYTHON) deploy/install.py $(VENV) $(TEST_EXTRAS)
+	@$(PYTHON) deploy/browser.py
+
+demo: setup ## Start a lab, ask it "Why ReLU?", print its answer, stop it
+	@$(BIN)/actlab demo
+
+up: setup ## Keep a lab running on this machine (PORT, DATA)
+	@$(BIN)/actlab up --port $(PORT) --data $(DATA)
+
+test: setup-test ## Every test, against real SQLite, Postgres, Valkey and worker processes
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+lint: setup-test ## Style, types, import contracts, Dockerfile and compose file
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+format: setup-test ## Put the code in the one form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup-test ## Measure the engine against training one network at a time
+	@$(BIN)/python -m benchmarks.engine
+
+clean: ## Remove what make made, data folders excepted
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
