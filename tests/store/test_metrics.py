@@ -1,0 +1,185 @@
+"""One number per run, and means over replicates, are what a slow reading of the rows gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lab.catalog.measurements import MEASUREMENTS
+from lab.errors import InvalidRequest
+from store import leases, metrics, submissions
+from store.database import Database
+from store.metrics import GRADIENT_RATIO, RUN_METRICS, MetricValues
+from tests.builders import a_spec
+from tests.store.builders import a_record, a_result, claimed, in_stacks, ran, submitted
+
+
+def values_of(database: Database, experiment_id: str, metric: str, **asked: Any) -> MetricValues:
+    with database.reading() as session:
+        return metrics.metric_values(session, experiment_id, metric, **asked)
+
+
+def an_experiment(database: Database, *records: Any, **fields: Any) -> str:
+    """Arms relu and tanh, 2 replicates, 2 layers, 6 steps."""
+    experiment = submitted(database)
+    ran(database, claimed(database), *records, **fields)
+    return experiment.id
+
+
+def test_a_result_of_the_run_is_read_from_the_run(database: Database) -> None:
+    accuracies = [a_result(test_accuracy=accuracy) for accuracy in (0.1, 0.2, 0.3, None)]
+    experiment = an_experiment(database, results_of=accuracies)
+
+    found = values_of(database, experiment, "test_accuracy", layer=2, at="first")
+
+    assert found == MetricValues(
+        {0: {0: 0.1, 1: 0.2}, 1: {0: 0.3, 1: None}}, failed={0: 0, 1: 0}, diverged={0: 0, 1: 0}
+    )
+
+
+@pytest.mark.parametrize(("at", "step"), [("first", 0), ("last", 6)])
+def test_a_measurement_is_read_at_its_step(database: Database, at: str, step: int) -> None:
+    records = [a_record(each, delta_norm=np.arange(8.0).reshape(4, 2) + 100 * each) for each in (0, 3, 6)]
+    experiment = an_experiment(database, *records)
+
+    whole = values_of(database, experiment, "delta_norm", at=at)
+    second = values_of(database, experiment, "delta_norm", at=at, layer=2)
+    third = values_of(database, experiment, "delta_norm", at=at, layer=3)
+
+    base = 100.0 * step
+    assert whole.values == {0: {0: base + 0.5, 1: base + 2.5}, 1: {0: base + 4.5, 1: base + 6.5}}
+    assert second.values == {0: {0: base + 1, 1: base + 3}, 1: {0: base + 5, 1: base + 7}}
+    assert third.values == {0: {0: None, 1: None}, 1: {0: None, 1: None}}
+
+
+def test_the_mean_over_steps_is_by_trapezoids_over_what_is_defined(database: Database) -> None:
+    levels = {0: np.nan, 1: 4.0, 3: 2.0, 6: 8.0}
+    experiment = an_experiment(database, *(a_record(step, update_ratio=level) for step, level in levels.items()))
+
+    found = values_of(database, experiment, "update_ratio", at="auc").values[0][0]
+
+    # NumPy's own trapezoid, on the steps after 0, divided by their length.
+    assert found == pytest.approx(np.trapezoid([4, 2, 8], [1, 3, 6]) / 5)
+
+
+def test_a_mean_over_layers_is_undefined_where_one_layer_is(database: Database) -> None:
+    experiment = an_experiment(database, a_record(6, delta_norm=[[1.0, np.nan], [1.0, 3.0], [1.0, 1.0], [1.0, 1.0]]))
+
+    assert values_of(database, experiment, "delta_norm").values[0] == {0: None, 1: 2.0}
+
+
+def test_the_gradient_ratio_is_the_factor_per_layer_towards_the_input(database: Database) -> None:
+    experiment = submitted(database, a_spec("relu", depth=4, replicates=4))
+    norms = [[1.0, 5.0, 5.0, 8.0], [8.0, 0.0, np.nan, 1.0], [1e-200, 1, 1, 1e-180], [0.0, 1, 1, 1]]
+    ran(database, claimed(database), a_record(6, n_layers=4, delta_norm=norms))
+
+    found = values_of(database, experiment.id, GRADIENT_RATIO).values[0]
+
+    # delta_norm^2 falls from 64 to 1 over three layers: a factor of 1/4 a layer.
+    assert found[0] == pytest.approx(1 / 4)
+    assert found[1] == pytest.approx(4)
+    assert found[2] == pytest.approx(1e-40 ** (1 / 3))
+    assert found[3] is None
+
+
+def test_one_layer_has_no_gradient_ratio(database: Database) -> None:
+    experiment = submitted(database, a_spec("relu", depth=1))
+    ran(database, claimed(database), a_record(6, n_runs=2, n_layers=1))
+
+    assert values_of(database, experiment.id, GRADIENT_RATIO).values == {0: {0: None, 1: None}}
+
+
+def test_the_gradient_ratio_averages_over_steps(database: Database) -> None:
+    experiment = an_experiment(database, *(a_record(step, delta_norm=[[step + 1.0, 1.0]]) for step in (0, 2, 6)))
+
+    found = values_of(database, experiment, GRADIENT_RATIO, at="auc").values[1][1]
+
+    assert found == pytest.approx(np.trapezoid([1, 9, 49], [0, 2, 6]) / 6)
+
+
+@pytest.mark.parametrize("metric", [*RUN_METRICS, "delta_norm", GRADIENT_RATIO])
+def test_a_diverged_run_has_no_value_but_its_first(database: Database, metric: str) -> None:
+    outcomes = [a_result(), a_result(diverged_at=3), a_result(), a_result()]
+    experiment = an_experiment(database, a_record(0), a_record(6, diverged_at=[-1, 3, -1, -1]), results_of=outcomes)
+
+    for at in ("first", "last", "auc"):
+        found = values_of(database, experiment, metric, at=at)
+
+        assert found.diverged == {0: 1, 1: 0}
+        assert found.values[0][0] is not None
+        assert (found.values[0][1] is None) == (at != "first" or metric in RUN_METRICS)
+
+
+def test_only_runs_that_succeeded_have_values(database: Database) -> None:
+    experiment = submitted(database, in_stacks(4))
+    ran(database, claimed(database), a_record(6, n_layers=1))
+    failing, recording, _queued = claimed(database), claimed(database), None
+    with database.writing() as session:
+        leases.fail(session, failing, error_class="E", error="It broke.")
+        leases.hold(session, recording, step=6)
+
+    found = values_of(database, experiment.id, "delta_norm")
+
+    # Arms are relu at depth 1 to 4, then tanh.
+    assert {arm: len(values) for arm, values in found.values.items()} == {
+        0: 2,
+        1: 0,
+        2: 0,
+        3: 0,
+        4: 2,
+        5: 0,
+        6: 0,
+        7: 0,
+    }
+    assert found.failed == {0: 0, 1: 2, 2: 0, 3: 0, 4: 0, 5: 2, 6: 0, 7: 0}
+
+
+def test_an_experiment_that_has_not_begun_has_no_values(database: Database) -> None:
+    experiment = submitted(database)
+
+    assert values_of(database, experiment.id, "delta_norm") == MetricValues({0: {}, 1: {}}, {0: 0, 1: 0}, {0: 0, 1: 0})
+
+
+def test_an_unknown_metric_is_named(database: Database) -> None:
+    with pytest.raises(InvalidRequest, match="metric: given 'accuracy'") as refused:
+        values_of(database, "e", "accuracy")
+
+    for name in (*RUN_METRICS, *MEASUREMENTS, GRADIENT_RATIO):
+        assert name in str(refused.value)
+
+
+def test_a_series_is_the_mean_over_replicates(database: Database) -> None:
+    experiment = an_experiment(
+        database,
+        a_record(0, delta_norm=[[1, 10], [3, 30], [5, 50], [np.nan, 70]], train_loss=np.nan),
+        a_record(2, delta_norm=[[2, 20], [4, 40], [6, 60], [8, 80]], diverged_at=[-1, 1, -1, -1]),
+    )
+
+    with database.reading() as session:
+        layers = metrics.series(session, experiment, "delta_norm", table="measurements")
+        losses = metrics.series(session, experiment, "train_loss", table="curves")
+
+    assert layers == {
+        "arm": [0, 0, 0, 0, 1, 1, 1, 1],
+        "layer": [1, 1, 2, 2, 1, 1, 2, 2],
+        "step": [0, 2, 0, 2, 0, 2, 0, 2],
+        "mean": [2, 2, 20, 20, 5, 7, 60, 70],
+        "n": [2, 1, 2, 1, 1, 2, 2, 2],
+    }
+    assert losses["mean"] == [None, 0.0, None, pytest.approx(0.25)]
+    assert losses["n"] == [0, 1, 0, 2]
+
+
+def test_an_unknown_series_is_named(database: Database) -> None:
+    with database.reading() as session, pytest.raises(InvalidRequest, match="name: given 'delta_norm'"):
+        metrics.series(session, "e", "delta_norm", table="curves")
+
+
+def test_metrics_of_a_deleted_experiment_are_gone(database: Database) -> None:
+    experiment = an_experiment(database, a_record(6))
+    with database.writing() as session:
+        submissions.delete(session, experiment)
+
+    assert values_of(database, experiment, "delta_norm") == MetricValues({}, {}, {})

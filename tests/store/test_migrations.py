@@ -1,0 +1,67 @@
+"""The migrations make what the models say, on both databases, and can be undone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+
+from store.database import Database
+from store.migrate import config, upgrade
+from store.models import Base
+
+VIEWS = {"runs_named", "measurements_named", "curves_named"}
+
+
+def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
+    command.check(config(database_url))
+
+
+def test_a_migration_can_be_undone_and_done_again(database: Database) -> None:
+    url = database.url
+    database.close()
+
+    command.downgrade(config(url), "base")
+    left = set(sa.inspect(database.engine).get_table_names()) | set(sa.inspect(database.engine).get_view_names())
+    upgrade(url)
+    upgrade(url)
+
+    made = sa.inspect(database.engine)
+    assert left == {"alembic_version"}
+    assert set(made.get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+    assert set(made.get_view_names()) == VIEWS
+
+
+def test_every_foreign_key_has_an_index_to_cascade_by() -> None:
+    for table in Base.metadata.tables.values():
+        indexed = {next(iter(index.columns)).name for index in table.indexes}
+        indexed |= {next(iter(key.columns)).name for key in table.constraints if isinstance(key, sa.UniqueConstraint)}
+        indexed.add(next(iter(table.primary_key.columns)).name)
+        for column in table.columns:
+            assert not column.foreign_keys or column.name in indexed, f"{table.name}.{column.name}"
+
+
+def test_two_processes_may_migrate_at_once(postgres_database: Database) -> None:
+    command.downgrade(config(postgres_database.url), "base")
+
+    # Alembic keeps its context in a global, so threads cannot stand for processes: run the module.
+    with ThreadPoolExecutor() as pool:
+        codes = list(pool.map(_migrate_in_a_process, [postgres_database.url] * 2))
+
+    assert codes == [0, 0]
+
+
+@pytest.mark.parametrize("view", sorted(VIEWS))
+def test_a_view_can_be_read(database: Database, view: str) -> None:
+    with database.reading() as session:
+        assert session.execute(sa.text(f"SELECT experiment, label, activation, replicate FROM {view}")).all() == []
+
+
+def _migrate_in_a_process(url: str) -> int:
+    environ = os.environ | {"ACTLAB_DATABASE_URL": url}
+    return subprocess.run([sys.executable, "-m", "store.migrate"], env=environ, check=False, timeout=60).returncode
