@@ -29,7 +29,7 @@ class ActivationSpec:
     def label(self) -> str:
         """`leaky_relu(negative_slope=0.1)`; the bare name where every parameter has its default."""
         defaults = {parameter.name: parameter.default for parameter in ACTIVATIONS[self.name].parameters}
-        said = [f"{name}={value:g}" for name, value in self.parameters if value != defaults.get(name)]
+        said = [f"{name}={_short(value)}" for name, value in self.parameters if value != defaults.get(name)]
         return f"{self.name}({', '.join(said)})" if said else self.name
 
 
@@ -143,6 +143,14 @@ def with_value(spec: ExperimentSpec, path: str, value: Value) -> ExperimentSpec:
         return replace(spec, training=replace(spec.training, **change))
     parameters = dict(spec.dataset.parameters) | {name: value}
     return replace(spec, dataset=replace(spec.dataset, parameters=tuple(sorted(parameters.items()))))
+
+
+def _short(value: Value) -> str:
+    """`value` without needless digits, yet told apart from any other: labels name arms."""
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:g}"
+    return text if float(text) == value else repr(value)
 
 
 def _named(thing: ActivationSpec | DatasetSpec) -> dict[str, Any]:

@@ -89,8 +89,8 @@ DERIVED: dict[str, Measurement] = {
         Measurement("units_revived", "Hidden units dead at one recorded step and alive at a later one."),
         Measurement(
             "gradient_ratio",
-            "Factor by which the square of delta_norm changes from a layer to the one below it, towards the input: the geometric "
-            "mean over layers, (delta_norm[1]^2 / delta_norm[L]^2)^(1/(L-1)).",
+            "Factor by which the square of delta_norm changes from a layer to the one below it, towards the input: "
+            "the geometric mean over layers, (delta_norm[1]^2 / delta_norm[L]^2)^(1/(L-1)).",
             "with one hidden layer, and where a norm is 0",
         ),
     )

@@ -1,0 +1,47 @@
+"""The HTTP door: it translates requests into calls of the store, and what comes back into JSON. It never trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from flask.json.provider import DefaultJSONProvider
+
+from service import analysis, catalog, docs, experiments, guards, health, problems, report, results
+from service.openapi import Api
+from service.parts import Parts, keep
+from store.database import Database
+from store.queue import Hints
+from store.settings import Settings
+
+
+class JSON(DefaultJSONProvider):
+    """JSON that any reader takes: no NaN. Keys stay in order, for the order of a sweep has a meaning."""
+
+    sort_keys = False
+
+    def dumps(self, obj: Any, **options: Any) -> str:
+        return super().dumps(obj, **options | {"allow_nan": False})
+
+
+def create_app(settings: Settings) -> Flask:
+    """The app over one database and one broker. Neither needs to be there yet."""
+    app = Flask(__name__, template_folder="page", static_folder=None)
+    app.json = JSON(app)
+    app.config |= {
+        "API_TITLE": "Activation Lab",
+        "API_VERSION": "v1",
+        "OPENAPI_VERSION": "3.1.0",
+        "OPENAPI_URL_PREFIX": "/",
+        "MAX_CONTENT_LENGTH": settings.max_body_bytes,
+    }
+    keep(app, Parts(settings, Database.connect(settings.database_url), Hints(settings)))
+    guards.register(app)
+    problems.register(app)
+    app.register_blueprint(docs.blueprint)
+    api = Api(app)
+    # The document shows the limits in force, which the fields look up in the app.
+    with app.app_context():
+        for part in (experiments, results, analysis, report, catalog, health):
+            api.register_blueprint(part.blueprint)
+    return app

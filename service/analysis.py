@@ -1,0 +1,104 @@
+"""What follows from an experiment: comparisons with the baseline, the summary in words, figures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response, jsonify
+
+from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
+from lab.spec import ExperimentSpec
+from lab.statistics import ArmComparison, Estimate
+from service.answers import ComparisonAnswer, FigureAnswer, SummaryAnswer
+from service.blueprint import Blueprint
+from service.drawing import FIGURES, draw
+from service.findings import Findings, compared, find, probe_size
+from service.parts import parts
+from service.queries import ComparisonQuery
+from store import queries, submissions
+from store.metrics import RUN_METRICS, MetricValues, metric_values
+from store.models import Arm
+
+blueprint = Blueprint(
+    "analysis", __name__, url_prefix="/v1/experiments/<uuid:experiment_id>", description="What follows."
+)
+
+
+@blueprint.route("/comparison")
+@blueprint.arguments(ComparisonQuery, location="query")
+@blueprint.response(200, ComparisonAnswer)
+def comparison(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
+    """Compare the arms in one metric, each with the baseline, in pairs of equal seeds."""
+    metric, level = query["metric"], query["level"]
+    with parts().database.reading() as session:
+        experiment = submissions.get(session, str(experiment_id))
+        arms = queries.arms(session, experiment.id)
+        values = metric_values(session, experiment.id, metric, layer=query["layer"], at=query["at"])
+    spec = ExperimentSpec.from_json(experiment.spec)
+    results = compared(arms, values, level=level)
+    labels = {arm.position: arm.label for arm in arms}
+    return {
+        "metric": metric,
+        "definition": (CURVES | DERIVED | MEASUREMENTS)[metric].definition,
+        "layer": (query["layer"] or "mean") if metric in MEASUREMENTS else None,
+        "at": None if metric in RUN_METRICS else query["at"],
+        "level": level,
+        "probe_size": probe_size(spec),
+        "baseline": spec.activations[spec.baseline].label,
+        "arms": [_compared(arm, results[arm.position], values, labels) for arm in arms],
+    }
+
+
+@blueprint.route("/summary")
+@blueprint.response(200, SummaryAnswer)
+def summary(experiment_id: Any) -> dict[str, Any]:
+    """The experiment in one table and a few sentences."""
+    with parts().database.reading() as session:
+        return table(find(session, str(experiment_id)))
+
+
+@blueprint.route(f"/figures/<any({', '.join(FIGURES)}):name>")
+@blueprint.response(200, FigureAnswer)
+def figure(experiment_id: Any, name: str) -> Response:
+    """A figure, as Plotly draws it."""
+    with parts().database.reading() as session:
+        return jsonify(draw(session, str(experiment_id), name))
+
+
+def table(findings: Findings) -> dict[str, Any]:
+    """The summary as the API shows it."""
+    rows = [
+        {
+            "arm": arm,
+            "label": summary.label,
+            "test_accuracy": _estimated(findings.test_accuracy[arm]),
+            "test_loss": _estimated(findings.test_loss[arm]),
+            "dead_fraction_start": summary.dead_fraction_start.mean,
+            "dead_fraction_end": summary.dead_fraction_end.mean,
+            "gradient_ratio": summary.gradient_ratio.mean,
+            "activation_mean": summary.activation_mean.mean,
+            "n": summary.score.estimate.n,
+            "failed": summary.failed,
+            "diverged": summary.diverged,
+        }
+        for arm, summary in findings.summaries.items()
+    ]
+    return {"table": rows, "answer": findings.answer, "probe_size": findings.probe_size}
+
+
+def _estimated(estimate: Estimate) -> dict[str, Any]:
+    return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high, "n": estimate.n}
+
+
+def _compared(arm: Arm, result: ArmComparison, values: MetricValues, labels: dict[int, str]) -> dict[str, Any]:
+    difference = result.difference
+    return {
+        "arm": arm.position,
+        "label": arm.label,
+        "swept": arm.swept,
+        **asdict(result.estimate),
+        "failed": values.failed[arm.position],
+        "diverged": values.diverged[arm.position],
+        "difference": None if difference is None else {"to": labels[arm.baseline_position], **asdict(difference)},
+    }

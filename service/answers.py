@@ -1,0 +1,207 @@
+"""The shapes of what the API answers. Everything is always there; what is unknown or undefined is null."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+
+from service.schemas import ExperimentSchema
+from store.models import STATES
+
+Number = ma.fields.Float
+Whole = ma.fields.Integer
+Text = ma.fields.String
+
+
+class Answer(ma.Schema):
+    """An object whose every key is always there."""
+
+    def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:  # noqa: ARG002
+        field_obj.required = True
+
+
+def _state(description: str = "") -> Text:
+    return Text(validate=ma.validate.OneOf(STATES), metadata={"description": description} if description else {})
+
+
+def _or_null(kind: type[ma.fields.Field[Any]], description: str = "") -> Any:
+    return kind(allow_none=True, metadata={"description": description} if description else {})
+
+
+class PlanAnswer(Answer):
+    arms = Whole()
+    runs = Whole()
+    stacks = Whole()
+    cost_flops = Whole(metadata={"description": "Floating-point operations, estimated."})
+    steps = Whole(metadata={"description": "Training steps, added up over runs."})
+
+
+class ArmAnswer(Answer):
+    position = Whole()
+    label = Text()
+    activation = ma.fields.Dict(metadata={"description": "Its name and every parameter."})
+    swept = ma.fields.Dict(metadata={"description": "The point of the sweep: path to value."})
+    baseline = Whole(metadata={"description": "Position of the arm that this one is compared with."})
+
+
+class RunCounts(Answer):
+    queued = Whole()
+    running = Whole()
+    succeeded = Whole()
+    failed = Whole()
+    cancelled = Whole()
+    diverged = Whole(metadata={"description": "Of the succeeded ones: a diverged network is a result."})
+
+
+class FailureAnswer(Answer):
+    stack = Whole()
+    error_class = Text()
+    error = Text()
+
+
+class ExperimentAnswer(Answer):
+    id = ma.fields.UUID()
+    name = Text()
+    tags = ma.fields.List(Text())
+    state = _state("An experiment ends when all its work has.")
+    version = Whole()
+    progress = Number(validate=ma.validate.Range(0, 1))
+    eta_s = _or_null(
+        Number, "Seconds until the end at the speed so far; null while that is unknown, and after the end."
+    )
+    created_at = ma.fields.AwareDateTime()
+    started_at = _or_null(ma.fields.AwareDateTime)
+    finished_at = _or_null(ma.fields.AwareDateTime)
+    plan = ma.fields.Nested(PlanAnswer)
+    runs = ma.fields.Nested(RunCounts)
+    failures = ma.fields.List(ma.fields.Nested(FailureAnswer))
+    spec = ma.fields.Nested(
+        ExperimentSchema, metadata={"description": "The request with every default filled in. It can be posted again."}
+    )
+    spec_digest = Text(metadata={"description": "SHA-256 of what decides the numbers: all but name and tags."})
+
+
+class DryRunAnswer(Answer):
+    plan = ma.fields.Nested(PlanAnswer)
+    spec = ma.fields.Nested(ExperimentSchema)
+    arms = ma.fields.List(ma.fields.Nested(ArmAnswer))
+
+
+class LayerAnswer(Answer):
+    layer = Whole()
+    dead_fraction_start = _or_null(Number)
+    dead_fraction_end = _or_null(Number)
+    units_died = _or_null(Whole)
+    units_revived = _or_null(Whole)
+
+
+class RunAnswer(Answer):
+    id = Whole()
+    arm = Whole()
+    label = Text()
+    replicate = Whole()
+    state = _state()
+    stack = Whole(metadata={"description": "Position of the stack in which the run trains."})
+    diverged_at = _or_null(Whole, "Step at which the loss first became non-finite.")
+    train_loss = _or_null(Number)
+    probe_loss = _or_null(Number)
+    test_loss = _or_null(Number)
+    test_accuracy = _or_null(Number)
+    loss_auc = _or_null(Number)
+    dead_fraction_start = _or_null(Number)
+    dead_fraction_end = _or_null(Number)
+    units_died = _or_null(Whole)
+    units_revived = _or_null(Whole)
+    layers = ma.fields.List(ma.fields.Nested(LayerAnswer), allow_none=True)
+
+
+class RowsAnswer(Answer):
+    columns = ma.fields.Dict(
+        values=ma.fields.List(ma.fields.Raw()),
+        metadata={"description": "Name to values: one list a column, all of one length."},
+    )
+    next = _or_null(Text, "Cursor of the next page.")
+    probe_size = Whole(metadata={"description": "Training inputs on which the statistics were taken."})
+
+
+class DifferenceAnswer(Answer):
+    to = Text(metadata={"description": "Label of the arm compared with."})
+    n = Whole(metadata={"description": "Pairs of equal seed that have both members."})
+    missing = Whole()
+    mean = _or_null(Number)
+    low = _or_null(Number)
+    high = _or_null(Number)
+    p = _or_null(Number)
+    p_holm = _or_null(Number, "p adjusted (Holm) over all comparisons of this answer.")
+    note = Text()
+
+
+class ComparedArmAnswer(Answer):
+    arm = Whole()
+    label = Text()
+    swept = ma.fields.Dict()
+    n = Whole(metadata={"description": "Networks with a value."})
+    failed = Whole()
+    diverged = Whole()
+    mean = _or_null(Number)
+    sd = _or_null(Number)
+    low = _or_null(Number)
+    high = _or_null(Number)
+    difference = ma.fields.Nested(DifferenceAnswer, allow_none=True)
+    note = Text()
+
+
+class ComparisonAnswer(Answer):
+    metric = Text()
+    definition = Text()
+    layer = ma.fields.Raw(
+        metadata={"type": ["string", "integer", "null"], "description": "Null where it plays no part."}
+    )
+    at = _or_null(Text, "Null where it plays no part.")
+    level = Number()
+    probe_size = Whole()
+    baseline = Text()
+    arms = ma.fields.List(ma.fields.Nested(ComparedArmAnswer))
+
+
+class EstimateAnswer(Answer):
+    mean = _or_null(Number)
+    low = _or_null(Number)
+    high = _or_null(Number)
+    n = Whole()
+
+
+class SummaryRowAnswer(Answer):
+    arm = Whole()
+    label = Text()
+    test_accuracy = ma.fields.Nested(EstimateAnswer)
+    test_loss = ma.fields.Nested(EstimateAnswer)
+    dead_fraction_start = _or_null(Number)
+    dead_fraction_end = _or_null(Number)
+    gradient_ratio = _or_null(Number)
+    activation_mean = _or_null(Number)
+    n = Whole()
+    failed = Whole()
+    diverged = Whole()
+
+
+class SummaryAnswer(Answer):
+    table = ma.fields.List(ma.fields.Nested(SummaryRowAnswer))
+    answer = ma.fields.List(Text(), metadata={"description": "Sentences that follow from the table."})
+    probe_size = Whole()
+
+
+class FigureAnswer(Answer):
+    """A Plotly figure."""
+
+    data = ma.fields.List(ma.fields.Dict())
+    layout = ma.fields.Dict()
+
+
+def page_of(item: type[Answer], name: str) -> type[Answer]:
+    """The answer that holds one page of a list, and the cursor of the next."""
+    page: type[Answer] = Answer.from_dict(  # type: ignore[assignment]  # from_dict keeps the class it is called on
+        {"items": ma.fields.List(ma.fields.Nested(item)), "next": _or_null(Text, "Cursor of the next page.")}, name=name
+    )
+    return page

@@ -1,0 +1,51 @@
+"""What is checked of every request before its view, and set on every answer after it."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import BadRequest, Forbidden, RequestEntityTooLarge
+
+from service.parts import parts
+
+# Answers are data: a browser that shows one may load and run nothing.
+_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def register(app: Flask) -> None:
+    app.before_request(_check_host)
+    app.before_request(_check_origin)
+    app.before_request(_check_length)
+    app.after_request(_harden)
+
+
+def _check_host() -> None:
+    """A web page elsewhere that has its own name resolve to this address (DNS rebinding) comes with that name."""
+    if _without_port(request.host) not in parts().settings.allowed_hosts:
+        raise BadRequest("This service does not answer under that host name; ACTLAB_ALLOWED_HOSTS lists those it does.")
+
+
+def _check_origin() -> None:
+    """A browser says where a page that changes something came from."""
+    origin = request.headers.get("Origin")
+    if origin is None or request.method in _SAFE:
+        return
+    if _without_port(origin.partition("://")[2]) not in parts().settings.allowed_hosts:
+        raise Forbidden("A page of another origin may not change anything here.")
+
+
+def _check_length() -> None:
+    if (request.content_length or 0) > parts().settings.max_body_bytes:
+        raise RequestEntityTooLarge(f"The body may have {parts().settings.max_body_bytes} bytes.")
+
+
+def _harden(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", _POLICY)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    return response
+
+
+def _without_port(host: str) -> str:
+    name, _, port = host.rpartition(":")
+    return (name if name and port.isdigit() else host).lower()

@@ -1,0 +1,35 @@
+"""What the app was made of: its settings, its database, its way to wake workers. One value, kept with the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+
+from lab.limits import Limits
+from store.database import Database
+from store.queue import Hints
+from store.settings import Settings
+
+_KEY = "actlab"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    settings: Settings
+    database: Database
+    hints: Hints
+
+
+def keep(app: Flask, parts: Parts) -> None:
+    app.extensions[_KEY] = parts
+
+
+def parts() -> Parts:
+    """The parts of the app that serves this request."""
+    kept: Parts = current_app.extensions[_KEY]
+    return kept
+
+
+def limits() -> Limits:
+    return parts().settings.limits

@@ -1,0 +1,185 @@
+"""What may stand after the question mark: each view's query, read from text as strictly as JSON is."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import marshmallow as ma
+
+from lab.catalog.activations import ACTIVATIONS
+from lab.catalog.datasets import DATASETS
+from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
+from service.fields import Choice, Described, Field, Flag, ListOf, Real, Text, Whole
+from service.parts import parts
+from service.schemas import Strict
+from store.models import STATES
+
+_INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
+_REAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+MAX_STEP = 10**9
+
+
+class WholeText(Whole):
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        return super()._deserialize(int(value) if _INTEGER.fullmatch(value) else None)
+
+
+class RealText(Real):
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        return super()._deserialize(float(value) if _REAL.fullmatch(value) else None)
+
+
+class FlagText(Flag):
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        return super()._deserialize({"true": True, "false": False}.get(value))
+
+
+class Moment(Field):
+    """A point in time, with its offset from UTC."""
+
+    allowed = "a date and time with its offset, such as 2030-01-31T12:00:00Z"
+
+    def described(self) -> Described:
+        return {"type": "string", "format": "date-time"}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        if not _MOMENT.fullmatch(value):
+            raise self.make_error("invalid")
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise self.make_error("invalid") from error
+
+
+class PageSize(WholeText):
+    """Entries of one page: 50 unless given; the most is a setting."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1, load_default=lambda: min(50, self.maximum))
+
+    @property
+    def maximum(self) -> int:
+        return parts().settings.max_page
+
+    def described(self) -> Described:
+        return super().described() | {"default": self.load_default()}
+
+
+class LayerOrMean(Field):
+    """A hidden layer, counted from 1, or the mean over layers."""
+
+    _whole = WholeText(1, "depth")
+
+    @property
+    def allowed(self) -> str:
+        return f"mean, or {self._whole.allowed}"
+
+    def described(self) -> Described:
+        return {"anyOf": [{"const": "mean"}, self._whole.described()]}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int | None:
+        if value == "mean":
+            return None
+        try:
+            return int(self._whole.deserialize(value))
+        except ma.ValidationError as error:
+            raise self.make_error("invalid") from error
+
+
+class FieldNames(Field):
+    """Columns to show, between commas."""
+
+    def __init__(self, known: tuple[str, ...], **options: Any) -> None:
+        super().__init__(load_default=known, **options)
+        self.known = known
+
+    @property
+    def allowed(self) -> str:
+        return "names between commas, each once, of " + ", ".join(self.known)
+
+    def described(self) -> Described:
+        name = "|".join(self.known)
+        return {"type": "string", "pattern": f"^({name})(,({name}))*$"}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...]:
+        names = tuple(value.split(","))
+        if len(set(names)) < len(names) or not set(names) <= set(self.known):
+            raise self.make_error("invalid")
+        return names
+
+
+def _cursor() -> Text:
+    return Text(1, 500, load_default=None, metadata={"description": "The `next` of the page before."})
+
+
+class SubmitQuery(Strict):
+    dry_run = FlagText(load_default=False, metadata={"description": "Answer with the plan; store nothing."})
+
+
+class SubmitHeaders(ma.Schema):
+    key = Text(
+        1,
+        200,
+        data_key="Idempotency-Key",
+        load_default=None,
+        metadata={"description": "The same key with the same request gives the same experiment."},
+    )
+
+
+class ExperimentsQuery(Strict):
+    state = Choice(STATES, load_default=None)
+    tag = Text(1, 50, load_default=None)
+    name = Text(1, 200, load_default=None, metadata={"description": "A part of the name, in any case."})
+    activation = Choice(ACTIVATIONS, load_default=None)
+    dataset = Choice(DATASETS, load_default=None)
+    created_after = Moment(load_default=None)
+    created_before = Moment(load_default=None)
+    sort = Choice(("-created_at", "created_at"), load_default="-created_at")
+    limit = PageSize()
+    cursor = _cursor()
+
+
+class RunsQuery(Strict):
+    arm = ListOf(WholeText(0, "arms"), 1, "arms", load_default=())
+    state = Choice(STATES, load_default=None)
+    limit = PageSize()
+    cursor = _cursor()
+
+
+class RowsQuery(Strict):
+    """Of measurements and curves. Lists are parameters that may be repeated."""
+
+    arm = ListOf(WholeText(0, "arms"), 1, "arms", load_default=())
+    activation = ListOf(Choice(ACTIVATIONS), 1, len(ACTIVATIONS), load_default=())
+    replicate = ListOf(WholeText(0, "replicates"), 1, "replicates", load_default=())
+    step_min = WholeText(0, MAX_STEP, load_default=None)
+    step_max = WholeText(0, MAX_STEP, load_default=None)
+    limit = WholeText(1, 10_000, load_default=None, metadata={"default": 1000, "description": "Rows of one JSON page."})
+    cursor = _cursor()
+    format = Choice(("json", "csv"), load_default="json", metadata={"description": "csv is streamed, all of it."})
+
+    @ma.validates_schema
+    def csv_has_no_pages(self, data: dict[str, Any], **_: Any) -> None:
+        if data["format"] == "csv":
+            paged = [name for name in ("limit", "cursor") if data[name] is not None]
+            if paged:
+                raise ma.ValidationError({name: ["nothing: format=csv gives every row"] for name in paged})
+
+
+class MeasurementsQuery(RowsQuery):
+    layer = ListOf(WholeText(1, "depth"), 1, "depth", load_default=())
+    columns = FieldNames((*MEASUREMENTS, "undefined"), data_key="fields")
+
+
+class CurvesQuery(RowsQuery):
+    columns = FieldNames((*CURVES, "undefined"), data_key="fields")
+
+
+class ComparisonQuery(Strict):
+    metric = Choice((*CURVES, *DERIVED, *MEASUREMENTS), required=True)
+    layer = LayerOrMean(load_default=None, metadata={"default": "mean"})
+    at = Choice(("first", "last", "auc"), load_default="last")
+    level = RealText(0, 0.9999, load_default=0.95)

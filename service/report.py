@@ -1,0 +1,122 @@
+"""The report: an experiment as one page that needs nothing else, to be kept, sent and printed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import asdict
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from flask import Response, render_template
+from markupsafe import Markup
+
+from lab.catalog.datasets import DATASETS
+from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
+from lab.figures import Figure
+from lab.spec import ExperimentSpec
+from service.analysis import table
+from service.blueprint import Blueprint
+from service.drawing import FIGURES, draw
+from service.findings import LEVEL, Findings, find
+from service.parts import parts
+
+blueprint = Blueprint(
+    "report", __name__, url_prefix="/v1/experiments/<uuid:experiment_id>", description="One page to keep."
+)
+
+_SHOWN = ("test_accuracy", "test_loss", "dead_fraction", "gradient_ratio", "delta_norm", "activation_mean")
+
+
+@blueprint.route("/report")
+@blueprint.response(200, {"type": "string"}, content_type="text/html", description="The page, as a download.")
+def report(experiment_id: Any) -> Response:
+    """The experiment as one self-contained HTML page."""
+    with parts().database.reading() as session:
+        findings = find(session, str(experiment_id))
+        figures = {name: draw(session, str(experiment_id), name) for name in FIGURES}
+    response = Response(_html(findings, figures), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = _policy()
+    response.headers["Content-Disposition"] = f'attachment; filename="activation-lab-{experiment_id}.html"'
+    return response
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _estimate(value: dict[str, Any]) -> Markup:
+    """A mean with its interval below it."""
+    interval = "" if value["low"] is None else f"<small>{value['low']:.4g} to {value['high']:.4g}</small>"
+    return Markup("-" if value["mean"] is None else f"{value['mean']:.4g}{interval}")  # noqa: S704 - numbers only
+
+
+def _html(findings: Findings, figures: dict[str, Figure]) -> str:
+    known = CURVES | DERIVED | MEASUREMENTS
+    experiment = findings.experiment
+    return render_template(
+        "report.html",
+        title=experiment.name or "An experiment",
+        experiment=experiment,
+        asked=_asked(findings.spec, len(findings.arms)),
+        **table(findings),
+        classification=DATASETS[findings.spec.dataset.name].task == "classification",
+        level=f"{100 * LEVEL:g}",
+        figures=figures,
+        definitions=[known[name] for name in _SHOWN],
+        request=json.dumps(experiment.spec, indent=2, ensure_ascii=False),
+        policy=_policy(),
+        style=_file("style.css"),
+        plotly=_plotly(),
+        script=_file("report.js"),
+        score=findings.score.name,
+        differences={
+            arm: summary.score.difference and asdict(summary.score.difference)
+            for arm, summary in findings.summaries.items()
+        },
+        number=_number,
+        estimate=_estimate,
+    )
+
+
+def _asked(spec: ExperimentSpec, n_arms: int) -> str:
+    names = ", ".join(activation.label for activation in spec.activations)
+    network, training = spec.network, spec.training
+    length = f"{training.epochs} epochs" if training.steps is None else f"{training.steps} steps"
+    residual = ", residual" if network.residual else ""
+    swept = "".join(f", {path} swept over {', '.join(map(str, values))}" for path, values in spec.sweep)
+    return (
+        f"How do {names} compare on {spec.dataset.name}, in networks of {network.depth} hidden layers of "
+        f"{network.width} units (initialization {network.initialization}, normalization {network.normalization}"
+        f"{residual}), trained by "
+        f"{training.optimizer} at learning rate {training.learning_rate:g} for {length}{swept}? {n_arms} arms, "
+        f"{spec.replicates} networks each, one seed a network; arms share their seeds."
+    )
+
+
+@cache
+def _plotly() -> Markup:
+    # Found without importing it: importing plotly costs the process 50 MB.
+    spec = find_spec("plotly")
+    text = (Path(str(spec and spec.origin)).parent / "package_data" / "plotly.min.js").read_text("utf-8")
+    # The text of a script ends at the first of these, wherever it stands.
+    return Markup(text.replace("</script", "<\\/script"))  # noqa: S704 - the package's own file
+
+
+@cache
+def _file(name: str) -> Markup:
+    return Markup((Path(__file__).parent / "page" / name).read_text("utf-8"))  # noqa: S704 - our own file
+
+
+@cache
+def _policy() -> str:
+    """Only the page's own two scripts run; nothing is fetched from anywhere."""
+    scripts = " ".join(f"'sha256-{_sha256(script)}'" for script in (_plotly(), _file("report.js")))
+    return f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,45 @@
+"""The real app over a real database, driven by Flask's own client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from service import create_app
+from service.parts import parts
+from store.database import Database
+from store.settings import Settings
+
+
+@pytest.fixture
+def app(database: Database, settings: Settings) -> Iterator[Flask]:
+    app = create_app(replace(settings, database_url=database.url))
+    yield app
+    close(app)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def sqlite_app(sqlite_database: Database, settings: Settings) -> Iterator[Flask]:
+    """For what does not depend on the kind of database."""
+    app = create_app(replace(settings, database_url=sqlite_database.url))
+    yield app
+    close(app)
+
+
+@pytest.fixture
+def sqlite_client(sqlite_app: Flask) -> FlaskClient:
+    return sqlite_app.test_client()
+
+
+def close(app: Flask) -> None:
+    with app.app_context():
+        parts().database.close()

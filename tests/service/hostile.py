@@ -1,0 +1,224 @@
+"""Requests that must be refused: what is sent, the status, and the field the answer must name (None: the text)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Hostile:
+    name: str
+    body: bytes
+    status: int
+    field: str | None = None
+
+
+def _with(name: str, field: str, /, **parts: Any) -> Hostile:
+    """A good request but for `parts`."""
+    return Hostile(name, json.dumps({"activations": ["relu", "tanh"]} | parts).encode(), 422, field)
+
+
+def _text(name: str, text: str | bytes) -> Hostile:
+    return Hostile(name, text if isinstance(text, bytes) else text.encode(), 400)
+
+
+_DEEP = 5000
+_LEAKY = {"name": "leaky_relu", "negative_slope": 0.1}
+
+HOSTILE = [
+    # Not JSON, or JSON that Python's reader takes and the standard does not.
+    _text("empty", ""),
+    _text("no json", "activations=relu"),
+    _text("cut short", '{"activations": ["relu"'),
+    _text("trailing text", '{"activations": ["relu"]} x'),
+    _text("comment", '{"activations": ["relu"] /* most used */}'),
+    _text("single quotes", "{'activations': ['relu']}"),
+    _text("byte order mark", b'\xef\xbb\xbf{"activations": ["relu"]}'),
+    _text("not utf-8", b'{"activations": ["relu"], "name": "\xff\xfe"}'),
+    _text("utf-16", '{"activations": ["relu"]}'.encode("utf-16")),
+    _text("nan", '{"activations": ["relu"], "training": {"learning_rate": NaN}}'),
+    _text("infinity", '{"activations": ["relu"], "training": {"learning_rate": Infinity}}'),
+    _text("minus infinity", '{"activations": ["relu"], "network": {"gain": -Infinity}}'),
+    _text("1e999", '{"activations": ["relu"], "training": {"learning_rate": 1e999}}'),
+    _text("-1e999", '{"activations": [{"name": "leaky_relu", "negative_slope": -1e999}]}'),
+    _text("5000 digits", '{"activations": ["relu"], "seed": ' + "9" * 5000 + "}"),
+    _text("301 digits", '{"activations": ["relu"], "seed": ' + "9" * 301 + "}"),
+    _text("key twice", '{"activations": ["relu"], "seed": 1, "seed": 2}'),
+    _text("key twice within", '{"activations": ["relu"], "network": {"depth": 1, "depth": 2}}'),
+    _text("key twice by escape", '{"activations": ["relu"], "seed": 1, "\\u0073eed": 2}'),
+    _text("17 levels", '{"activations": ["relu"], "name": ' + "[" * 16 + "]" * 16 + "}"),
+    _text("thousands of levels", "[" * _DEEP + "]" * _DEEP),
+    _text("thousands of objects", '{"a":' * _DEEP + "1" + "}" * _DEEP),
+    _text("NUL in a value", '{"activations": ["relu"], "name": "a\\u0000b"}'),
+    _text("NUL in a key", '{"activations": ["relu"], "a\\u0000b": 1}'),
+    _text("raw control character", b'{"activations": ["relu"], "name": "a\x00b"}'),
+    _text("half a surrogate pair", '{"activations": ["relu"], "name": "\\ud800"}'),
+    _text("half a surrogate pair in a key", '{"activations": ["relu"], "\\udfff": 1}'),
+    # JSON, but no request.
+    Hostile("a list", b"[]", 422, "body"),
+    Hostile("null", b"null", 422, "body"),
+    Hostile("text", b'"relu"', 422, "body"),
+    Hostile("a number", b"1", 422, "body"),
+    Hostile("nothing asked", b"{}", 422, "activations"),
+    # Unknown keys.
+    _with("unknown key", "colour", colour="red"),
+    _with("unknown key within", "network.dept", network={"dept": 3}),
+    _with("prototype key", "__proto__", __proto__={"admin": True}),
+    _with("owner", "owner", owner="somebody"),
+    _with("long key", "x" * 79 + "…", **{"x" * 5000: 1}),
+    # Activations.
+    _with("no activations", "activations", activations=[]),
+    _with("activations are no list", "activations", activations="relu"),
+    _with("activations are null", "activations", activations=None),
+    _with("unknown activation", "activations.0", activations=["rleu"]),
+    _with("activation in capitals", "activations.0", activations=["ReLU"]),
+    _with("activation is a number", "activations.1", activations=["relu", 5]),
+    _with("activation is a list", "activations.0", activations=[["relu"]]),
+    _with("activation is null", "activations.0", activations=[None]),
+    _with("activation without a name", "activations.0.name", activations=[{}]),
+    _with("activation's name is an object", "activations.0.name", activations=[{"name": {}}]),
+    _with("activation's name is a list", "activations.0.name", activations=[{"name": ["relu"]}]),
+    _with("unknown parameter", "activations.0.alpha", activations=[{"name": "leaky_relu", "alpha": 1}]),
+    _with("parameter of a plain one", "activations.0.alpha", activations=[{"name": "relu", "alpha": 1}]),
+    _with(
+        "parameter is text",
+        "activations.0.negative_slope",
+        activations=[{"name": "leaky_relu", "negative_slope": "0.1"}],
+    ),
+    _with(
+        "parameter is true",
+        "activations.0.negative_slope",
+        activations=[{"name": "leaky_relu", "negative_slope": True}],
+    ),
+    _with(
+        "parameter too large",
+        "activations.0.negative_slope",
+        activations=[{"name": "leaky_relu", "negative_slope": 1e30}],
+    ),
+    _with(
+        "parameter of 300 digits",
+        "activations.0.negative_slope",
+        activations=[{"name": "leaky_relu", "negative_slope": 10**299}],
+    ),
+    _with(
+        "parameter is null",
+        "activations.0.negative_slope",
+        activations=[{"name": "leaky_relu", "negative_slope": None}],
+    ),
+    _with("activation twice", "activations.1", activations=["relu", "relu"]),
+    _with("activation twice in two ways", "activations.1", activations=["relu", {"name": "relu"}]),
+    _with("default said and unsaid", "activations.1", activations=["leaky_relu", _LEAKY | {"negative_slope": 0.01}]),
+    # Data sets.
+    _with("unknown data set", "dataset", dataset="imagenet"),
+    _with("unknown data set by object", "dataset.name", dataset={"name": "imagenet"}),
+    _with("data set is a path", "dataset.name", dataset={"name": "../../etc/passwd"}),
+    _with("data set's parameter unknown", "dataset.url", dataset={"name": "digits", "url": "http://169.254.169.254/"}),
+    _with("n_train is a float", "dataset.n_train", dataset={"name": "xor", "n_train": 100.0}),
+    _with("n_train too large", "dataset.n_train", dataset={"name": "xor", "n_train": 10**9}),
+    _with("unknown function", "dataset.function", dataset={"name": "function_1d", "function": "__import__('os')"}),
+    # Network.
+    _with("network is a list", "network", network=[]),
+    _with("network is null", "network", network=None),
+    _with("depth 0", "network.depth", network={"depth": 0}),
+    _with("depth 13.0", "network.depth", network={"depth": 13.0}),
+    _with("depth as text", "network.depth", network={"depth": "5"}),
+    _with("depth is true", "network.depth", network={"depth": True}),
+    _with("depth is null", "network.depth", network={"depth": None}),
+    _with("depth over the limit", "network.depth", network={"depth": 65}),
+    _with("width negative", "network.width", network={"width": -1}),
+    _with("width of 30 digits", "network.width", network={"width": 10**30}),
+    _with("unknown normalization", "network.normalization", network={"normalization": "group"}),
+    _with("normalization is null", "network.normalization", network={"normalization": None}),
+    _with("unknown initialization", "network.initialization", network={"initialization": ["pytorch"]}),
+    _with("gain 0", "network.gain", network={"gain": 0}),
+    _with("residual is 1", "network.residual", network={"residual": 1}),
+    _with("residual is text", "network.residual", network={"residual": "false"}),
+    # Training.
+    _with("learning rate 0", "training.learning_rate", training={"learning_rate": 0}),
+    _with("learning rate negative", "training.learning_rate", training={"learning_rate": -0.1}),
+    _with("learning rate as text", "training.learning_rate", training={"learning_rate": "0.1"}),
+    _with("learning rate over the limit", "training.learning_rate", training={"learning_rate": 1e7}),
+    _with("steps and epochs", "training.epochs", training={"steps": 5, "epochs": 5}),
+    _with("steps 0", "training.steps", training={"steps": 0}),
+    _with("steps over the limit", "training.steps", training={"steps": 1_000_001}),
+    _with("epochs that make too many steps", "training.epochs", training={"epochs": 100_000}),
+    _with("epochs null", "training.epochs", training={"epochs": None}),
+    _with("batch size 0", "training.batch_size", training={"batch_size": 0}),
+    _with("unknown optimizer", "training.optimizer", training={"optimizer": "lbfgs"}),
+    _with("unknown dtype", "training.dtype", training={"dtype": "float16"}),
+    # Sweep.
+    _with("sweep is a list", "sweep", sweep=[]),
+    _with("sweep of an unknown path", "sweep.network.dept", sweep={"network.dept": [1]}),
+    _with("sweep of the seed", "sweep.seed", sweep={"seed": [1, 2]}),
+    _with("sweep of the data set's name", "sweep.dataset.name", sweep={"dataset.name": ["xor"]}),
+    _with("sweep of a parameter of another data set", "sweep.dataset.noise", sweep={"dataset.noise": [0.1]}),
+    _with("sweep of nothing", "sweep.network.depth", sweep={"network.depth": []}),
+    _with("sweep of one value", "sweep.network.depth", sweep={"network.depth": 3}),
+    _with("sweep of text", "sweep.network.depth", sweep={"network.depth": "123"}),
+    _with("sweep to depth 0", "sweep.network.depth.1", sweep={"network.depth": [1, 0]}),
+    _with("sweep of a value twice", "sweep.network.depth.2", sweep={"network.depth": [2, 3, 2]}),
+    _with(
+        "sweep of a number twice",
+        "sweep.training.learning_rate.1",
+        sweep={"training.learning_rate": [1, 1.0]},
+    ),
+    _with(
+        "sweep of a data set's parameter",
+        "sweep.dataset.noise.0",
+        dataset="xor",
+        sweep={"dataset.noise": [-1]},
+    ),
+    _with(
+        "sweep of steps and epochs",
+        "sweep.training.epochs",
+        sweep={"training.steps": [1, 2], "training.epochs": [1, 2]},
+    ),
+    _with("steps swept, epochs given", "sweep.training.steps", training={"epochs": 2}, sweep={"training.steps": [1]}),
+    _with(
+        "swept epochs that make too many steps",
+        "training.epochs",
+        sweep={"training.epochs": [1, 100_000]},
+    ),
+    _with("too many arms", "arms", sweep={"network.depth": list(range(1, 65)), "network.width": [1, 2, 3, 4]}),
+    _with(
+        "arms beyond counting",
+        "arms",
+        sweep={
+            "network.depth": list(range(1, 65)),
+            "network.width": list(range(1, 400)),
+            "training.batch_size": list(range(1, 400)),
+            "training.learning_rate": list(range(1, 400)),
+        },
+    ),
+    # How many, and which.
+    _with("replicates 0", "replicates", replicates=0),
+    _with("replicates over the limit", "replicates", replicates=1001),
+    _with("too many runs", "runs", replicates=1000, sweep={"network.depth": list(range(1, 12))}),
+    _with("too dear", "cost", network={"depth": 64, "width": 4096}, training={"steps": 1_000_000}),
+    _with("seed negative", "seed", seed=-1),
+    _with("seed of 64 bits", "seed", seed=2**63),
+    _with("seed as text", "seed", seed="0"),
+    _with("unknown baseline", "baseline", baseline="gelu"),
+    _with("baseline is a position", "baseline", baseline=0),
+    _with("baseline with other parameters", "baseline", activations=["relu", "leaky_relu"], baseline=_LEAKY),
+    _with(
+        "baseline that two entries have",
+        "baseline",
+        activations=[_LEAKY, _LEAKY | {"negative_slope": 0.2}],
+        baseline="leaky_relu",
+    ),
+    # Words.
+    _with("name is a number", "name", name=5),
+    _with("long name", "name", name="x" * 201),
+    _with("tags are text", "tags", tags="depth"),
+    _with("too many tags", "tags", tags=[str(i) for i in range(21)]),
+    _with("long tag", "tags.0", tags=["x" * 51]),
+    _with("empty tag", "tags.1", tags=["a", ""]),
+    _with("tag twice", "tags.1", tags=["a", "a"]),
+    # Recording.
+    _with("points 1", "recording.points", recording={"points": 1}),
+    _with("unknown spacing", "recording.spacing", recording={"spacing": "random"}),
+    _with("probe of nothing", "recording.probe_size", recording={"probe_size": 0}),
+]

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
+from lab.plan import Run
+from lab.spec import DatasetSpec
+from service.drawing import FIGURES
+from store.database import Database
+from tests.builders import a_spec
+from tests.service.recorded import DEAD_END, DEAD_START, GRADIENT_RATIO, failed, submitted, trained
+
+# Accuracy of arm 0, then of arm 1, by replicate.
+_SCORES = ((0.50, 0.60, 0.55, 0.65, 0.70), (0.60, 0.68, 0.67, 0.73, 0.82))
+
+
+def _scored(run: Run) -> float:
+    return _SCORES[run.arm.position][run.replicate]
+
+
+def _compare(client: FlaskClient, experiment_id: str, query: str) -> Any:
+    return client.get(f"/v1/experiments/{experiment_id}/comparison?{query}").get_json()
+
+
+def test_a_comparison_is_a_paired_t_interval(client: FlaskClient, database: Database) -> None:
+    experiment_id = trained(database, a_spec(replicates=5), accuracy=_scored)
+
+    answer = _compare(client, experiment_id, "metric=test_accuracy")
+
+    # Differences 0.10, 0.08, 0.12, 0.08, 0.12: mean 0.1, sd 0.02; t(4; 0.975) = 2.776445.
+    half = 2.776445 * 0.02 / math.sqrt(5)
+    difference = answer["arms"][1]["difference"]
+    assert answer["baseline"] == "relu"
+    assert answer["arms"][0]["difference"] is None
+    assert answer["arms"][0]["mean"] == pytest.approx(0.6)
+    assert difference["to"] == "relu"
+    assert (difference["n"], difference["missing"]) == (5, 0)
+    assert difference["mean"] == pytest.approx(0.1)
+    assert difference["low"] == pytest.approx(0.1 - half, abs=1e-6)
+    assert difference["high"] == pytest.approx(0.1 + half, abs=1e-6)
+    assert difference["p"] == difference["p_holm"]
+    assert difference["p"] < 0.001
+    assert (answer["layer"], answer["at"], answer["level"]) == (None, None, 0.95)
+
+
+def test_a_wider_level_gives_a_wider_interval(client: FlaskClient, database: Database) -> None:
+    experiment_id = trained(database, a_spec(replicates=5), accuracy=_scored)
+
+    narrow, wide = (_compare(client, experiment_id, f"metric=test_accuracy&level={level}") for level in (0.9, 0.99))
+
+    assert wide["arms"][1]["low"] < narrow["arms"][1]["low"]
+
+
+def test_each_arm_is_compared_at_its_own_point_of_the_sweep(client: FlaskClient, database: Database) -> None:
+    spec = a_spec(sweep=(("network.depth", (1, 2)),), baseline=1)
+
+    answer = _compare(client, trained(database, spec), "metric=test_loss")
+
+    assert [arm["difference"] and arm["difference"]["to"] for arm in answer["arms"]] == [
+        "tanh, depth=1",
+        "tanh, depth=2",
+        None,
+        None,
+    ]
+    assert answer["arms"][1]["swept"] == {"network.depth": 2}
+
+
+def test_a_diverged_network_is_counted_and_makes_its_pair_missing(client: FlaskClient, database: Database) -> None:
+    experiment_id = trained(database, a_spec(replicates=5), accuracy=_scored, diverged={(1, 2): 3})
+
+    arm = _compare(client, experiment_id, "metric=test_accuracy")["arms"][1]
+
+    assert (arm["n"], arm["diverged"], arm["failed"]) == (4, 1, 0)
+    assert (arm["difference"]["n"], arm["difference"]["missing"]) == (4, 1)
+    assert arm["difference"]["low"] is None
+    assert "inconclusive" in arm["difference"]["note"]
+
+
+@pytest.mark.parametrize("metric", [*MEASUREMENTS, *CURVES, *DERIVED])
+def test_every_metric_can_be_compared(metric: str, sqlite_client: FlaskClient, sqlite_database: Database) -> None:
+    answer = _compare(sqlite_client, trained(sqlite_database, a_spec()), f"metric={metric}")
+
+    assert answer["definition"] == (MEASUREMENTS | CURVES | DERIVED)[metric].definition
+    assert [arm["n"] for arm in answer["arms"]] == [2, 2]
+
+
+def test_a_measurement_is_taken_at_the_layer_and_step_asked(client: FlaskClient, database: Database) -> None:
+    experiment_id = trained(database, a_spec(depth=3))
+
+    first = _compare(client, experiment_id, "metric=dead_fraction&at=first&layer=2")
+    last = _compare(client, experiment_id, "metric=dead_fraction")
+    layer = _compare(client, experiment_id, "metric=activation_mean&layer=3")
+
+    assert (first["layer"], first["at"], first["arms"][0]["mean"]) == (2, "first", DEAD_START)
+    assert (last["layer"], last["at"], last["arms"][0]["mean"]) == ("mean", "last", DEAD_END)
+    assert layer["arms"][0]["mean"] == 3.5
+
+
+def test_the_gradient_ratio_is_per_layer(client: FlaskClient, database: Database) -> None:
+    answer = _compare(client, trained(database, a_spec(depth=4)), "metric=gradient_ratio&at=first")
+
+    assert answer["arms"][0]["mean"] == pytest.approx(GRADIENT_RATIO)
+    assert answer["layer"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("", "metric"),
+        ("metric=accuracy", "metric"),
+        ("metric=dead_fraction&layer=0", "layer"),
+        ("metric=dead_fraction&layer=all", "layer"),
+        ("metric=dead_fraction&at=middle", "at"),
+        ("metric=test_loss&level=1", "level"),
+        ("metric=test_loss&level=0", "level"),
+        ("metric=test_loss&level=nan", "level"),
+        ("metric=test_loss&level=1e-2", "level"),
+    ],
+)
+def test_a_comparison_is_checked(query: str, field: str, client: FlaskClient, database: Database) -> None:
+    answer = client.get(f"/v1/experiments/{submitted(database, a_spec())}/comparison?{query}")
+
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.get_json()["errors"]] == [field]
+
+
+def test_the_summary_is_a_table_and_sentences_that_follow_from_it(client: FlaskClient, database: Database) -> None:
+    experiment_id = trained(database, a_spec(replicates=5), accuracy=_scored)
+
+    answer = client.get(f"/v1/experiments/{experiment_id}/summary").get_json()
+
+    row = answer["table"][1]
+    assert (row["label"], row["n"], row["failed"], row["diverged"]) == ("tanh", 5, 0, 0)
+    assert row["test_accuracy"]["mean"] == pytest.approx(0.7)
+    assert row["test_accuracy"]["low"] < 0.7 < row["test_accuracy"]["high"]
+    assert row["gradient_ratio"] == pytest.approx(GRADIENT_RATIO)
+    assert (row["dead_fraction_start"], row["dead_fraction_end"]) == (DEAD_START, DEAD_END)
+    assert answer["probe_size"] == 32
+    assert any("tanh" in sentence for sentence in answer["answer"])
+
+
+@pytest.mark.parametrize("part", ["summary", *(f"figures/{name}" for name in FIGURES)])
+@pytest.mark.parametrize("make", [submitted, failed, trained])
+def test_there_is_an_answer_at_every_stage(part: str, make: Any, client: FlaskClient, database: Database) -> None:
+    answer = client.get(f"/v1/experiments/{make(database, a_spec(depth=1))}/{part}")
+
+    assert answer.status_code == 200
+    assert answer.get_json()
+
+
+def test_regression_is_judged_by_its_loss(client: FlaskClient, database: Database) -> None:
+    dataset = DatasetSpec("function_1d", (("function", "sine"), ("n_test", 20), ("n_train", 30)))
+    path = f"/v1/experiments/{trained(database, a_spec(dataset=dataset))}"
+
+    summary = client.get(f"{path}/summary").get_json()
+    figure = client.get(f"{path}/figures/learning_curves").get_json()
+
+    assert summary["table"][0]["test_accuracy"]["mean"] is None
+    assert summary["table"][0]["n"] == 2
+    assert "loss" in summary["answer"][0]
+    assert "loss" in figure["layout"]["title"]["text"]
+
+
+def test_figures_draw_a_line_an_arm(client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{trained(database, a_spec(depth=3))}/figures"
+
+    curves = client.get(f"{path}/learning_curves").get_json()
+    gradients = client.get(f"{path}/gradient_flow").get_json()
+    dead = client.get(f"{path}/dead_fraction").get_json()
+    means = client.get(f"{path}/mean_activation").get_json()
+
+    assert [line["name"] for line in curves["data"]] == ["relu", "tanh"]
+    assert curves["data"][0]["y"][0] == pytest.approx(0.505)
+    assert gradients["data"][0]["x"] == [1, 2, 3]
+    assert gradients["data"][0]["y"] == pytest.approx([0.25, 0.5, 1.0])
+    assert dead["data"][1]["y"] == [DEAD_START, DEAD_START, DEAD_START, DEAD_END]
+    assert means["data"][0]["y"] == [1.5, 2.5, 3.5]
+
+
+def test_only_figures_that_exist_are_found(client: FlaskClient, database: Database) -> None:
+    assert client.get(f"/v1/experiments/{submitted(database, a_spec())}/figures/nonsense").status_code == 404

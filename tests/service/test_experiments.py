@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from lab.spec import DatasetSpec
+from store.database import Database
+from tests.builders import a_spec
+from tests.service.recorded import failed, submitted, trained
+
+XOR = DatasetSpec("xor", (("n_test", 50), ("n_train", 100), ("noise", 0.0)))
+
+
+def _ask(client: FlaskClient, key: str | None = None, **request: Any) -> Any:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return client.post("/v1/experiments", json={"activations": ["relu", "tanh"]} | request, headers=headers)
+
+
+def test_a_request_becomes_an_experiment_with_every_default(client: FlaskClient) -> None:
+    answer = _ask(client, name="Depth?", tags=["a"], sweep={"network.depth": [2, 4]}, replicates=3)
+
+    assert answer.status_code == 202
+    experiment = answer.get_json()
+    assert answer.headers["Location"] == f"/v1/experiments/{experiment['id']}"
+    assert (experiment["name"], experiment["tags"], experiment["state"]) == ("Depth?", ["a"], "queued")
+    assert experiment["plan"]["arms"] == 4
+    assert experiment["plan"]["runs"] == experiment["runs"]["queued"] == 12
+    assert experiment["progress"] == 0
+    assert experiment["eta_s"] is None
+    assert experiment["spec"]["training"]["epochs"] == 20
+    assert experiment["spec"]["baseline"] == "relu"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"training": {"steps": 7}},
+        {"sweep": {"training.steps": [5, 9]}},
+        {"sweep": {"training.epochs": [2, 1]}, "training": {"learning_rate": 1}},
+        {"sweep": {"training.learning_rate": [1, 0.5], "network.depth": [3, 1]}, "network": {"gain": 2}},
+        {"dataset": "xor", "sweep": {"dataset.noise": [0, 0.5]}},
+        {"dataset": {"name": "function_1d", "function": "abs"}},
+        {
+            "activations": [
+                {"name": "leaky_relu", "negative_slope": 0.123456789},
+                {"name": "leaky_relu", "negative_slope": 0.12345678},
+            ],
+            "baseline": {"name": "leaky_relu", "negative_slope": 0.12345678},
+        },
+        {"activations": ["relu", {"name": "leaky_relu", "negative_slope": 0.2}], "baseline": "leaky_relu"},
+    ],
+)
+def test_what_an_answer_shows_can_be_asked_again(request_: dict[str, Any], sqlite_client: FlaskClient) -> None:
+    first = _ask(sqlite_client, **request_).get_json()
+
+    again = sqlite_client.post("/v1/experiments", json=first["spec"]).get_json()
+
+    assert again["spec"] == first["spec"]
+    assert again["spec_digest"] == first["spec_digest"]
+
+
+def test_a_dry_run_shows_the_plan_and_keeps_nothing(client: FlaskClient) -> None:
+    request: dict[str, Any] = {"sweep": {"network.depth": [2, 4]}, "baseline": "tanh"}
+
+    answer = client.post("/v1/experiments?dry_run=true", json={"activations": ["relu", "tanh"]} | request)
+
+    assert answer.status_code == 200
+    assert [arm["label"] for arm in answer.get_json()["arms"]] == [
+        "relu, depth=2",
+        "relu, depth=4",
+        "tanh, depth=2",
+        "tanh, depth=4",
+    ]
+    assert [arm["baseline"] for arm in answer.get_json()["arms"]] == [2, 3, 2, 3]
+    planned = answer.get_json()["plan"]
+    assert planned == _ask(client, **request).get_json()["plan"]
+    assert len(client.get("/v1/experiments").get_json()["items"]) == 1
+
+
+def test_the_same_key_and_request_give_the_same_experiment(client: FlaskClient) -> None:
+    first = _ask(client, "key-1", name="a")
+
+    again = _ask(client, "key-1", name="a")
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.get_json()["id"] == first.get_json()["id"]
+    assert len(client.get("/v1/experiments").get_json()["items"]) == 1
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"name": "b"}, {"tags": ["b"]}])
+def test_the_same_key_with_another_request_is_refused(other: dict[str, Any], client: FlaskClient) -> None:
+    _ask(client, "key-1")
+
+    answer = _ask(client, "key-1", **other)
+
+    assert answer.status_code == 422
+    assert answer.get_json()["errors"][0]["field"] == "Idempotency-Key"
+    assert len(client.get("/v1/experiments").get_json()["items"]) == 1
+
+
+def test_one_key_sent_many_times_at_once_is_one_experiment(app: Flask) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: _ask(app.test_client(), "key-1"), range(16)))
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.get_json()["id"] for answer in answers}) == 1
+
+
+def test_a_list_is_read_page_by_page_in_either_order(client: FlaskClient) -> None:
+    asked = [_ask(client, name=str(i)).get_json()["id"] for i in range(5)]
+
+    def walk(sort: str) -> list[str]:
+        found, following = [], ""
+        while True:
+            page = client.get(f"/v1/experiments?limit=2&sort={sort}{following}").get_json()
+            found += [item["id"] for item in page["items"]]
+            if page["next"] is None:
+                return found
+            following = f"&cursor={page['next']}"
+
+    assert sorted(walk("created_at")) == sorted(asked)
+    assert walk("created_at") == list(reversed(walk("-created_at")))
+
+
+def test_a_list_is_narrowed(client: FlaskClient, database: Database) -> None:
+    done = trained(database, a_spec("relu", "gelu", name="Deep 100% ReLU", tags=("deep",), dataset=XOR))
+    _ask(client, name="Wide", tags=["wide"])
+
+    def ids(query: str) -> list[str]:
+        return [item["id"] for item in client.get(f"/v1/experiments?{query}").get_json()["items"]]
+
+    for query in ("state=succeeded", "tag=deep", "name=relu", "name=100%25", "activation=gelu", "dataset=xor"):
+        assert ids(query) == [done]
+    assert ids("name=%25&tag=wide") == []
+    assert len(ids("created_after=2020-01-01T00:00:00Z&created_before=2120-01-01T00:00:00%2B02:00")) == 2
+    assert ids("created_after=2120-01-01T00:00:00Z") == []
+
+
+def test_polling_an_unchanged_experiment_costs_no_body(client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{trained(database, a_spec())}"
+    first = client.get(path)
+
+    again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+
+    assert (again.status_code, again.data) == (304, b"")
+    assert first.headers["ETag"].startswith('W/"')
+
+
+def test_a_change_changes_the_etag(client: FlaskClient) -> None:
+    path = _ask(client).headers["Location"]
+    before = client.get(path).headers["ETag"]
+
+    client.post(f"{path}/cancel")
+
+    after = client.get(path, headers={"If-None-Match": before})
+    assert after.status_code == 200
+    assert after.get_json()["state"] == "cancelled"
+
+
+def test_cancelling_twice_is_cancelling_once(client: FlaskClient) -> None:
+    path = _ask(client).headers["Location"]
+
+    first, again = client.post(f"{path}/cancel"), client.post(f"{path}/cancel")
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.get_json()["state"] == "cancelled"
+    assert again.get_json()["runs"]["cancelled"] == 20
+
+
+def test_what_has_ended_cannot_be_cancelled(client: FlaskClient, database: Database) -> None:
+    experiment_id = trained(database, a_spec())
+
+    answer = client.post(f"/v1/experiments/{experiment_id}/cancel")
+
+    assert answer.status_code == 409
+    assert answer.mimetype == "application/problem+json"
+
+
+def test_deleting_removes_everything(client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{trained(database, a_spec())}"
+
+    answer = client.delete(path)
+
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert client.get(path).status_code == 404
+    assert client.get(f"{path}/runs").status_code == 404
+    assert client.delete(path).status_code == 404
+
+
+def test_a_finished_experiment_says_how_it_went(client: FlaskClient, database: Database) -> None:
+    experiment_id = trained(database, a_spec(), diverged={(0, 1): 3})
+
+    experiment = client.get(f"/v1/experiments/{experiment_id}").get_json()
+
+    assert experiment["state"] == "succeeded"
+    assert experiment["progress"] == 1
+    assert experiment["eta_s"] is None
+    assert experiment["finished_at"] >= experiment["started_at"] >= experiment["created_at"]
+    assert experiment["runs"] == {
+        "queued": 0,
+        "running": 0,
+        "succeeded": 4,
+        "failed": 0,
+        "cancelled": 0,
+        "diverged": 1,
+    }
+
+
+def test_a_failure_is_told_with_its_reason(client: FlaskClient, database: Database) -> None:
+    experiment_id = failed(database, a_spec())
+
+    experiment = client.get(f"/v1/experiments/{experiment_id}").get_json()
+
+    assert experiment["state"] == "failed"
+    assert experiment["failures"] == [
+        {"stack": 0, "error_class": "out_of_memory", "error": "The stack does not fit into the memory."}
+    ]
+
+
+def test_the_order_of_a_sweep_survives(client: FlaskClient, database: Database) -> None:
+    spec = a_spec(sweep=(("training.learning_rate", (0.3, 0.1)), ("network.depth", (4, 2))))
+
+    experiment = client.get(f"/v1/experiments/{submitted(database, spec)}").get_json()
+
+    assert list(experiment["spec"]["sweep"]) == ["training.learning_rate", "network.depth"]
