@@ -1,0 +1,130 @@
+"""Trainings for tests, and the same networks as ordinary modules with autograd: slow, obvious, independent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from lab.limits import Limits
+from lab.plan import Run, Stack, plan
+from lab.records import StackRecord
+from lab.spec import ActivationSpec, ExperimentSpec
+from worker.datasets import load, probe_indices
+from worker.engine import StackTraining
+from worker.engine.batches import Batches
+from worker.engine.initialization import initialize
+from worker.engine.parameters import Layers, Parameters, Shape
+
+CPU = torch.device("cpu")
+
+AUTOGRAD: dict[str, Callable[..., Tensor]] = {
+    "gelu": nn.functional.gelu,
+    "identity": lambda h: h,
+    "leaky_relu": nn.functional.leaky_relu,
+    "relu": nn.functional.relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+}
+"""Each activation as autograd differentiates it."""
+
+
+def the_stack(spec: ExperimentSpec) -> Stack:
+    (stack,) = plan(spec, Limits()).stacks
+    return stack
+
+
+def a_training(stack: Stack) -> StackTraining:
+    dataset = stack.shape.dataset
+    return StackTraining(stack, load(dataset), probe_indices(dataset, stack.probe_size), device=CPU)
+
+
+def train(training: StackTraining, stack: Stack) -> list[StackRecord]:
+    """To the end, with a record at every recorded step."""
+    records = []
+    for step in stack.recorded_steps:
+        training.advance_to(step)
+        records.append(training.record())
+    return records
+
+
+def layers_of(stack: Stack, training: StackTraining | None = None) -> Layers:
+    """The parameters that `training` has now; without one, those the stack starts from."""
+    dtype = {"float32": torch.float32, "float64": torch.float64}[stack.shape.training.dtype]
+    parameters = Parameters(Shape.of(stack), dtype=dtype, device=CPU)
+    if training is None:
+        initialize(parameters, stack.runs, stack.seed)
+    else:
+        parameters.flat.copy_(training.state()["parameters"])
+    return parameters.layers
+
+
+class OneNetwork(nn.Module):
+    """One run's network. `z`, `h` and `x` of the last forward pass are kept, layer by layer."""
+
+    def __init__(self, run: Run, theta: Layers, m: int) -> None:
+        super().__init__()
+        self.run = run
+        self.affine = [_linear(w[m], b[m, 0]) for w, b in zip(theta.w, theta.b, strict=True)]
+        self.norms = [nn.BatchNorm1d(run.arm.network.width, dtype=theta.w[0].dtype) for _ in theta.gamma]
+        self.modules_of_lists = nn.ModuleList([*self.affine, *self.norms])
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.z: list[Tensor] = []
+        self.h: list[Tensor] = []
+        self.x: list[Tensor] = []
+        for i, affine in enumerate(self.affine[:-1]):
+            self.z.append(affine(x))
+            self.h.append(self.norms[i](self.z[-1]) if self.norms else self.z[-1])
+            self.x.append(activate(self.run.arm.activation, self.h[-1]))
+            x = self.x[-1] + x if self.run.arm.network.residual and i > 0 else self.x[-1]
+        return cast(Tensor, self.affine[-1](x))
+
+    def losses(self, x: Tensor, y: Tensor) -> Tensor:
+        """The loss of each sample."""
+        if self.run.arm.data.task == "classification":
+            return nn.functional.cross_entropy(self(x), y, reduction="none")
+        return nn.functional.mse_loss(self(x), y, reduction="none").mean(1)
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        training = self.run.arm.training
+        if training.optimizer == "adam":
+            return torch.optim.Adam(self.parameters(), lr=training.learning_rate)
+        momentum = 0.9 if training.optimizer == "momentum" else 0.0
+        return torch.optim.SGD(self.parameters(), lr=training.learning_rate, momentum=momentum)
+
+
+def activate(activation: ActivationSpec, h: Tensor) -> Tensor:
+    return AUTOGRAD[activation.name](h, **dict(activation.parameters))
+
+
+def train_one(network: OneNetwork, batches: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
+    """The minibatch losses."""
+    optimizer = network.optimizer()
+    losses = []
+    for x, y in batches:
+        optimizer.zero_grad()
+        loss = network.losses(x, y).mean()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def batches_of(stack: Stack, run: Run) -> list[tuple[Tensor, Tensor]]:
+    """Every minibatch that `run` trains on."""
+    data = load(stack.shape.dataset)
+    x, y = torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)
+    batches = Batches(x, y, batch_size=stack.shape.batch_size, replicates=[run.replicate], seed=stack.seed)
+    taken = (batches.at(step) for step in range(stack.shape.steps))
+    return [(x[0].clone(), y[0]) for x, y in taken]
+
+
+def _linear(w: Tensor, b: Tensor) -> nn.Linear:
+    linear = nn.Linear(w.shape[1], w.shape[0], dtype=w.dtype)
+    with torch.no_grad():
+        linear.weight.copy_(w)
+        linear.bias.copy_(b)
+    return linear

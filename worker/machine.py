@@ -1,0 +1,40 @@
+"""What this machine gives to training: processes, threads, and the device."""
+
+from __future__ import annotations
+
+import os
+
+from store.settings import InvalidSettings, Settings
+
+
+def cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processes(settings: Settings) -> int:
+    return settings.processes or cores()
+
+
+def threads(settings: Settings) -> int:
+    """More threads than cores over all processes slow every one of them down."""
+    return settings.threads or max(1, cores() // processes(settings))
+
+
+def device_name(settings: Settings) -> str:
+    """`cpu`, or a CUDA device that is there. Raises InvalidSettings where the one asked for is not."""
+    import torch
+
+    if settings.device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(settings.device)
+    except RuntimeError:
+        device = None
+    n_gpus = torch.cuda.device_count()
+    if device is not None and device.type == "cpu":
+        return "cpu"
+    if device is not None and device.type == "cuda" and (device.index or 0) < n_gpus:
+        return f"cuda:{device.index or 0}"
+    allowed = f"cpu, auto, or cuda:N with N below {n_gpus}, the number of GPUs here"
+    raise InvalidSettings(f"ACTLAB_DEVICE: given {settings.device!r}; allowed: {allowed}.")
