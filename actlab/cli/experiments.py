@@ -1,0 +1,140 @@
+"""Commands on experiments as a whole: list, show, wait, cancel, delete."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from actlab.cli import tables
+from actlab.cli.follow import following
+from actlab.cli.frame import console, find, id_argument, json_option, print_json, url_option
+from actlab.client import Json, Lab
+
+INTERRUPTED = 130
+
+
+@click.command("list")
+@click.option("--state", help="queued, running, succeeded, failed or cancelled.")
+@click.option("--tag")
+@click.option("--name", help="A part of the name.")
+@click.option("--activation", help="Experiments that have this activation.")
+@click.option("--dataset")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@json_option
+@url_option
+def list_experiments(*, limit: int, as_json: bool, url: str | None, **filters: str | None) -> None:
+    """List experiments, the newest first.
+
+    \b
+    actlab list --state running
+    actlab list --activation sigmoid --json
+    """
+    with Lab(url) as lab:
+        items = lab.list(limit=limit, **{key: value for key, value in filters.items() if value is not None})
+    if as_json:
+        print_json(items)
+    elif items:
+        console().print(tables.experiments(items))
+    else:
+        click.echo("There are no such experiments.", err=True)
+
+
+@click.command()
+@id_argument
+@json_option
+@url_option
+def show(experiment_id: str, *, as_json: bool, url: str | None) -> None:
+    """Show what was asked, how far it is, and what came out so far.
+
+    \b
+    actlab show last
+    """
+    with Lab(url) as lab:
+        experiment = find(lab, experiment_id)
+        if as_json:
+            print_json(experiment)
+            return
+        console().print(tables.experiment(experiment))
+        if experiment["runs"]["succeeded"]:
+            click.echo()
+            console().print(tables.summary(lab.summary(experiment["id"])))
+
+
+@click.command()
+@id_argument
+@click.option("--timeout", "timeout_s", type=float, help="Give up waiting after so many seconds, with exit code 1.")
+@json_option
+@url_option
+def wait(experiment_id: str, *, timeout_s: float | None, as_json: bool, url: str | None) -> None:
+    """Wait until an experiment has ended. The exit code is 0 if it succeeded, else 1.
+
+    \b
+    actlab wait last --timeout 600
+    """
+    with Lab(url) as lab:
+        end = follow(lab, find(lab, experiment_id)["id"], quiet=as_json, timeout_s=timeout_s)
+        end_with(lab, end, as_json=as_json)
+    sys.exit(0 if end["state"] == "succeeded" else 1)
+
+
+@click.command()
+@id_argument
+@json_option
+@url_option
+def cancel(experiment_id: str, *, as_json: bool, url: str | None) -> None:
+    """Cancel what still runs or waits; what is measured stays.
+
+    \b
+    actlab cancel last
+    """
+    with Lab(url) as lab:
+        experiment = lab.cancel(find(lab, experiment_id)["id"])
+    print_json(experiment) if as_json else click.echo(f"Experiment {experiment['id']} is being cancelled.")
+
+
+@click.command()
+@id_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@url_option
+def delete(experiment_id: str, *, yes: bool, as_json: bool, url: str | None) -> None:
+    """Delete an experiment and all its results, for good.
+
+    \b
+    actlab delete 1f6c2b8e --yes
+    """
+    with Lab(url) as lab:
+        experiment = find(lab, experiment_id)
+        if not yes:
+            name = f" ({experiment['name']})" if experiment["name"] else ""
+            click.confirm(f"Delete experiment {experiment['id']}{name} and all its results?", abort=True, err=True)
+        lab.delete(experiment["id"])
+    print_json({"deleted": experiment["id"]}) if as_json else click.echo(f"Experiment {experiment['id']} is deleted.")
+
+
+def follow(lab: Lab, experiment_id: str, *, quiet: bool, **options: Any) -> Json:
+    """Watches an experiment to its end. Ctrl-C ends the command and says that the experiment goes on."""
+    try:
+        with following(quiet=quiet) as look:
+            return lab.wait(experiment_id, on_progress=look, **options)
+    except KeyboardInterrupt:
+        short = experiment_id[:8]
+        click.echo(
+            f"\nThe experiment goes on. Follow it: actlab wait {short}; stop it: actlab cancel {short}", err=True
+        )
+        sys.exit(INTERRUPTED)
+
+
+def end_with(lab: Lab, end: Json, *, as_json: bool) -> None:
+    """Prints how an experiment ended: its answer, and what failed."""
+    if as_json:
+        print_json(end)
+        return
+    if end["runs"]["succeeded"]:
+        console().print(tables.summary(lab.summary(end["id"])))
+    for failure in tables.failures(end):
+        click.echo(failure, err=True)
+    if end["state"] != "succeeded":
+        click.echo(f"Experiment {end['id']} is {end['state']}.", err=True)

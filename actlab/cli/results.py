@@ -1,0 +1,118 @@
+"""Commands on results: compare, export, report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from actlab.cli import tables
+from actlab.cli.frame import console, find, id_argument, json_option, print_json, url_option
+from actlab.client import Lab
+
+
+@click.command()
+@id_argument
+@click.option(
+    "--metric", default="test_accuracy", show_default=True, help="A column of runs, a measurement, or gradient_ratio."
+)
+@click.option("--layer", help="A layer's number, or mean over layers.")
+@click.option(
+    "--at", type=click.Choice(["first", "last", "auc"]), help="Which recorded step; auc is the mean over steps."
+)
+@click.option("--level", type=float, help="Level of the intervals.  [default: 0.95]")
+@json_option
+@url_option
+def compare(experiment_id: str, *, metric: str, as_json: bool, url: str | None, **options: Any) -> None:
+    """Compare arms: means with intervals, and paired differences from the baseline.
+
+    \b
+    actlab compare last
+    actlab compare last --metric dead_fraction --layer 1 --at last
+    """
+    said = {key: value for key, value in options.items() if value is not None}
+    with Lab(url) as lab:
+        answer = lab.comparison(find(lab, experiment_id)["id"], metric, **said)
+    print_json(answer) if as_json else console().print(tables.comparison(answer))
+
+
+@click.command()
+@id_argument
+@click.argument("table", type=click.Choice(["measurements", "curves", "runs"]))
+@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    default="-",
+    help="A file; - is standard output.",
+)
+@click.option("--activation", multiple=True, help="Only these; may be repeated. Not for runs.")
+@click.option("--layer", type=int, multiple=True, help="Only these; may be repeated. For measurements.")
+@click.option("--fields", help="Columns by commas. Not for runs.")
+@url_option
+def export(experiment_id: str, table: str, *, form: str, output: str, url: str | None, **filters: Any) -> None:
+    """Write a table of results, whole, as CSV or JSON.
+
+    \b
+    actlab export last measurements -o measurements.csv
+    actlab export last curves --fields train_loss,test_accuracy --format json
+    """
+    said = {key: value for key, value in filters.items() if value}
+    with Lab(url) as lab:
+        pieces = _pieces(lab, find(lab, experiment_id)["id"], table, form, said)
+        # The first piece is read before the file is opened: a refusal leaves no empty file behind.
+        first = next(pieces, "")
+        with click.open_file(output, "w", encoding="utf-8") as file:
+            file.write(first)
+            file.writelines(pieces)
+
+
+@click.command()
+@id_argument
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), show_default=True
+)
+@url_option
+def report(experiment_id: str, *, output: Path, url: str | None) -> None:
+    """Write the report: one HTML page with figures, numbers and the answer, that needs nothing else.
+
+    \b
+    actlab report last -o relu.html
+    """
+    with Lab(url) as lab:
+        lab.report(find(lab, experiment_id)["id"], output)
+    click.echo(f"The report is in {output}.")
+
+
+def _pieces(lab: Lab, experiment_id: str, table: str, form: str, filters: dict[str, Any]) -> Iterator[str]:
+    if table == "runs":
+        if filters:
+            raise click.UsageError(
+                "The table runs is exported whole; --activation, --layer and --fields are for the others."
+            )
+        yield (
+            _runs_csv(lab.runs(experiment_id))
+            if form == "csv"
+            else json.dumps(lab.runs(experiment_id), indent=1) + "\n"
+        )
+    elif form == "csv":
+        yield from lab.csv(experiment_id, table, **filters)
+    else:
+        read = {"measurements": lab.measurements, "curves": lab.curves}[table]
+        yield json.dumps(read(experiment_id, **filters), indent=None) + "\n"
+
+
+def _runs_csv(runs: list[dict[str, Any]]) -> str:
+    """One line a run. What a run has per layer is in the measurements, and in the JSON form."""
+    text = io.StringIO()
+    columns = [key for key in runs[0] if key != "layers"] if runs else []
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(runs)
+    return text.getvalue()

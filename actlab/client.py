@@ -1,0 +1,201 @@
+"""The lab from Python: submit an experiment, wait for it, read what came out. Made for notebooks and the command line.
+
+    from actlab import Lab
+
+    lab = Lab()
+    experiment = lab.submit({"activations": ["relu", "tanh"]})
+    lab.wait(experiment["id"])
+    lab.summary(experiment["id"])["answer"]
+
+Everything is plain JSON data, as the API documents it at /docs. Tables come as columns, ready for a data frame.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+from actlab.errors import TimedOut
+from actlab.http import Connection
+
+# A method below is called `list`, so these types need names.
+Json = dict[str, Any]
+Items = list[Json]
+Columns = dict[str, list[Any]]
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+ENDED = ("succeeded", "failed", "cancelled")
+PAGE = 10_000
+
+SHORTEST_POLL_S = 0.3
+LONGEST_POLL_S = 2.0
+# While one waits for an experiment the lab may well restart: it goes on where it was.
+OUTAGE_S = 120.0
+
+
+class Lab:
+    """A lab at an address: `url`, or ACTLAB_URL, or this machine's port 8000.
+
+    Methods raise `actlab.errors.Refused` where the lab says no, and `Unreachable` where none answers.
+    """
+
+    def __init__(self, url: str | None = None, *, timeout_s: float = 30.0) -> None:
+        self.url = (url or os.environ.get("ACTLAB_URL") or DEFAULT_URL).rstrip("/")
+        self._connection = Connection(self.url, timeout_s=timeout_s)
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def submit(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Json:
+        """Submits an experiment and returns it; it runs whether or not anyone waits.
+
+        One call is one experiment, however often the network made it try; with a key of your own, so are several calls.
+        """
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        return self._connection.json("POST", "/v1/experiments", body=spec, headers=headers)
+
+    def plan(self, spec: Mapping[str, Any]) -> Json:
+        """What `submit` would do: the plan, the arms, and the request with every default. Stores nothing."""
+        return self._connection.json("POST", "/v1/experiments", body=spec, params={"dry_run": "true"})
+
+    def get(self, experiment_id: str) -> Json:
+        return self._connection.json("GET", _path(experiment_id))
+
+    def list(self, *, limit: int = 50, **filters: str) -> Items:
+        """Newest first. Filters: state, tag, name, activation, dataset, created_after, created_before."""
+        items: Items = []
+        for page in self._pages("/v1/experiments", {"limit": min(limit, 200), **filters}):
+            items += page["items"]
+            if len(items) >= limit:
+                break
+        return items[:limit]
+
+    def wait(
+        self,
+        experiment_id: str,
+        *,
+        on_progress: Callable[[Json], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> Json:
+        """The experiment once it has ended, however it did. `on_progress` gets it at every look, changed or not.
+
+        Raises TimedOut after `timeout_s`. Rides out a lab that is away for less than two minutes.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        pause_s = SHORTEST_POLL_S
+        experiment: Json = {}
+        etag: str | None = None
+        while True:
+            seen, etag = self._look(experiment_id, etag)
+            pause_s = SHORTEST_POLL_S if seen else min(pause_s * 1.3, LONGEST_POLL_S)
+            experiment = seen or experiment
+            if on_progress is not None:
+                on_progress(experiment)
+            if experiment["state"] in ENDED:
+                return experiment
+            if until is not None and time.monotonic() + pause_s > until:
+                raise TimedOut(f"Experiment {experiment_id} has not ended after {timeout_s:g} s; it goes on.")
+            time.sleep(pause_s)
+
+    def cancel(self, experiment_id: str) -> Json:
+        """Asks for the end of what still runs or waits; what is measured stays."""
+        return self._connection.json("POST", _path(experiment_id, "cancel"), body={})
+
+    def delete(self, experiment_id: str) -> None:
+        """Removes the experiment and all its results, for good."""
+        self._connection.send("DELETE", _path(experiment_id))
+
+    def arms(self, experiment_id: str) -> Items:
+        return self._items(_path(experiment_id, "arms"))
+
+    def runs(self, experiment_id: str, **filters: Any) -> Items:
+        """How every network ended; filters are arm and state."""
+        return self._items(_path(experiment_id, "runs"), {"limit": 200, **filters})
+
+    def measurements(self, experiment_id: str, **filters: Any) -> Columns:
+        """The statistics of every layer at every recorded step, as columns: `pandas.DataFrame(lab.measurements(id))`.
+
+        Filters are arm, activation, layer, replicate (each a value or a list), step_min, step_max, and fields (a list).
+        """
+        return self._columns(_path(experiment_id, "measurements"), filters)
+
+    def curves(self, experiment_id: str, **filters: Any) -> Columns:
+        """Losses and accuracy at every recorded step, as columns. Filters as for `measurements`, but layer."""
+        return self._columns(_path(experiment_id, "curves"), filters)
+
+    def csv(self, experiment_id: str, table: str, **filters: Any) -> Iterator[str]:
+        """`measurements` or `curves` as CSV text, piece by piece, however large."""
+        return self._connection.text(_path(experiment_id, table), params={**_query(filters), "format": "csv"})
+
+    def comparison(self, experiment_id: str, metric: str = "test_accuracy", **options: Any) -> Json:
+        """Every arm's mean and interval, and its paired difference from the baseline. Options: layer, at, level."""
+        return self._connection.json("GET", _path(experiment_id, "comparison"), params={"metric": metric, **options})
+
+    def summary(self, experiment_id: str) -> Json:
+        """The table of arms, and the answer in words."""
+        return self._connection.json("GET", _path(experiment_id, "summary"))
+
+    def figure(self, experiment_id: str, name: str) -> Json:
+        """A Plotly figure as data: learning_curves, gradient_flow, dead_fraction, mean_activation or comparison."""
+        return self._connection.json("GET", _path(experiment_id, "figures", name))
+
+    def report(self, experiment_id: str, path: str | Path) -> Path:
+        """Writes the report, one HTML page that needs nothing else, to `path`."""
+        path = Path(path)
+        with path.open("w", encoding="utf-8") as file:
+            for piece in self._connection.text(_path(experiment_id, "report")):
+                file.write(piece)
+        return path
+
+    def _look(self, experiment_id: str, etag: str | None) -> tuple[Json | None, str | None]:
+        """The experiment and its tag; None where nothing has changed since `etag`."""
+        headers = {"If-None-Match": etag} if etag else {}
+        answer = self._connection.send("GET", _path(experiment_id), headers=headers, patience_s=OUTAGE_S)
+        if answer.status_code == 304:
+            return None, etag
+        return answer.json(), answer.headers.get("ETag")
+
+    def _pages(self, path: str, params: Mapping[str, Any]) -> Iterator[Json]:
+        cursor: Json = {}
+        while True:
+            page = self._connection.json("GET", path, params={**params, **cursor})
+            yield page
+            if page.get("next") is None:
+                return
+            cursor = {"cursor": page["next"]}
+
+    def _items(self, path: str, params: Mapping[str, Any] | None = None) -> Items:
+        return [item for page in self._pages(path, params or {}) for item in page["items"]]
+
+    def _columns(self, path: str, filters: Mapping[str, Any]) -> Columns:
+        columns: Columns = {}
+        for page in self._pages(path, {"limit": PAGE, **_query(filters)}):
+            for name, values in page["columns"].items():
+                columns.setdefault(name, []).extend(values)
+        return columns
+
+
+def _path(experiment_id: str, *parts: str) -> str:
+    return "/".join(("/v1/experiments", *(quote(part, safe="") for part in (experiment_id, *parts))))
+
+
+def _query(filters: Mapping[str, Any]) -> Json:
+    """`fields` goes as one comma list; every other list is the parameter repeated."""
+    query = dict(filters)
+    if "fields" in query and not isinstance(query["fields"], str):
+        query["fields"] = ",".join(query["fields"])
+    return query

@@ -1,0 +1,86 @@
+"""`actlab demo`: the question the lab was made for, asked over HTTP of a lab that is started for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from actlab.cli import tables
+from actlab.cli.follow import following
+from actlab.cli.frame import console
+from actlab.client import Json, Lab
+from actlab.operate.errors import CannotStart, Stopped, tail
+from actlab.operate.place import Place, held
+from actlab.operate.processes import check_parts
+from actlab.operate.running import running_lab
+from actlab.operate.stopping import StopWish
+
+MARK = "made-by-actlab-demo"
+REPORT = "report.html"
+PROGRAMS = ("worker", "api", "sweeper")
+
+QUESTION: dict[str, Any] = {
+    "name": "Why ReLU?",
+    "tags": ["demo"],
+    "dataset": {"name": "digits"},
+    "network": {"depth": 6, "width": 64, "initialization": "pytorch"},
+    "training": {"epochs": 20},
+    "activations": ["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "identity"],
+    "baseline": "relu",
+    "replicates": 5,
+}
+QUICK: dict[str, Any] = {**QUESTION, "network": {"depth": 3, "width": 16}, "training": {"epochs": 2}, "replicates": 2}
+
+
+class DemoFailed(CannotStart):
+    """The demo's experiment did not succeed."""
+
+
+def demo(*, data: Path, workers: int | None, quick: bool) -> None:
+    """Raises CannotStart, ProgramFailed or DemoFailed where it does not come to an answer, Interrupted at a signal."""
+    check_parts()
+    _check_ours(data)
+    with held(data) as place, StopWish() as wish:
+        (place.folder / MARK).touch()
+        place.clear()
+        (place.folder / REPORT).unlink(missing_ok=True)
+        try:
+            _ask(place, wish, QUICK if quick else QUESTION, workers)
+        except Stopped:
+            click.echo("The demo was interrupted; all it started is stopped.", err=True)
+            raise SystemExit(130) from None
+
+
+def _ask(place: Place, wish: StopWish, question: Json, workers: int | None) -> None:
+    click.echo("Starting a lab for the demo ...", err=True)
+    with running_lab(place, host="127.0.0.1", port=0, workers=workers, wish=wish) as running, Lab(running.url) as lab:
+        running.supervisor.say = lambda line: click.echo(line, err=True)
+        experiment = lab.submit(question)
+        click.echo(f"Asked {running.url}: {question['name']} ({experiment['plan']['runs']} networks)", err=True)
+        with following() as look:
+
+            def watch(experiment: Json) -> None:
+                wish.check()
+                running.tend()
+                look(experiment)
+
+            end = lab.wait(experiment["id"], on_progress=watch)
+        if end["state"] != "succeeded":
+            raise DemoFailed(_what_failed(end, place))
+        console().print(tables.summary(lab.summary(end["id"])))
+        report = lab.report(end["id"], place.folder / REPORT)
+        click.echo(f"\nThe report is in {report}")
+    click.echo("The demo's lab has stopped. To keep one: actlab up")
+
+
+def _check_ours(folder: Path) -> None:
+    """What another demo left is removed; anything else is not touched."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise CannotStart(f"The folder {folder} holds something that is not a demo's. Choose another with --data.")
+
+
+def _what_failed(end: Json, place: Place) -> str:
+    logs = [f"{program}.log ends with:\n{tail(place.logs / f'{program}.log')}" for program in PROGRAMS]
+    return "\n".join([f"The demo's experiment is {end['state']}.", *tables.failures(end), *logs])

@@ -1,0 +1,47 @@
+"""`actlab up`: a lab on this machine until it is told to stop."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from actlab.operate.errors import Stopped
+from actlab.operate.place import held
+from actlab.operate.processes import check_parts
+from actlab.operate.running import RunningLab, running_lab
+from actlab.operate.stopping import StopWish
+
+TEND_S = 0.25
+INTERRUPTED = 130
+
+
+def up(*, host: str, port: int, data: Path, workers: int | None) -> None:
+    """Returns when a signal has stopped the lab. Raises CannotStart or ProgramFailed where it does not come up."""
+    check_parts()
+    with held(data) as place, StopWish() as wish:
+        try:
+            _say("Starting the lab ...")
+            with running_lab(place, host=host, port=port, workers=workers, wish=wish) as lab:
+                lab.supervisor.say = _say
+                _say(f"The lab is up at {lab.url}")
+                _say(f"Its data are in {place.folder}, its logs in {place.logs}. Ctrl-C stops it; the data stay.")
+                _keep_up(lab, wish)
+        except Stopped:
+            _say("Stopped before the lab was up.")
+            raise SystemExit(INTERRUPTED) from None
+        else:
+            _say("The lab has stopped.")
+
+
+def _keep_up(lab: RunningLab, wish: StopWish) -> None:
+    with suppress(Stopped):
+        while True:
+            wish.wait(TEND_S)
+            lab.tend()
+    _say("Stopping: the workers give back what they train, which takes seconds. Ctrl-C again ends it by force.")
+
+
+def _say(line: str) -> None:
+    # The terminal may be gone; that is no reason to leave programs behind.
+    with suppress(OSError):
+        print(line, flush=True)

@@ -1,0 +1,240 @@
+"""The command line against a real lab: what people see, what programs read, and how it ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from actlab.cli import main
+from actlab.client import Json, Lab
+from tests.actlab.labs import A_LONG_QUESTION, A_QUESTION, Up
+
+TINY = (
+    "--dataset",
+    "xor",
+    "--depth",
+    "1",
+    "--width",
+    "4",
+    "--steps",
+    "5",
+    "--replicates",
+    "2",
+    "--set",
+    "recording.points=3",
+)
+NO_PORT = "http://127.0.0.1:1"
+
+
+def actlab(up: Up, *arguments: str, given: str | None = None) -> Result:
+    return CliRunner(env={"ACTLAB_URL": up.url}).invoke(main, arguments, input=given)
+
+
+def test_every_command_explains_itself_with_an_example() -> None:
+    for name, command in main.commands.items():
+        help_text = CliRunner().invoke(main, [name, "--help"]).output
+
+        assert f"actlab {name}" in help_text.partition("Options:")[0].partition("\n")[2], name
+        assert command.get_short_help_str(), name
+
+
+def test_run_follows_an_experiment_to_its_answer(lab_up: Up, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+
+    result = actlab(lab_up, "run", "--activations", "relu,tanh", *TINY, "--report", str(report))
+
+    assert result.exit_code == 0, result.output
+    assert "succeeded 100%: 4 of 4 runs done" in result.stderr
+    assert "relu" in result.stdout
+    assert "test accuracy" in result.stdout
+    assert report.stat().st_size > 10_000
+
+
+def test_run_takes_a_request_from_standard_input(lab_up: Up) -> None:
+    result = actlab(lab_up, "run", "-", "--name", "from a pipe", "--json", given=json.dumps(A_QUESTION))
+
+    end = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (end["name"], end["state"], end["plan"]["runs"]) == ("from a pipe", "succeeded", 4)
+    assert result.stderr == ""
+
+
+def test_a_dry_run_shows_the_plan(lab_up: Up) -> None:
+    result = actlab(lab_up, "run", "--activations", "relu,tanh", "--sweep", "network.depth=2,4", "--dry-run")
+
+    assert "4 arms, 40 runs" in result.stdout
+    assert "tanh, depth=4" in result.stdout
+
+
+def test_no_follow_says_only_the_id(lab_up: Up, lab: Lab) -> None:
+    result = actlab(lab_up, "run", "--activations", "relu", *TINY, "--no-follow")
+
+    assert lab.get(result.stdout.strip())["spec"]["network"]["width"] == 4
+
+
+def test_wait_and_run_fail_when_the_experiment_does(lab_up: Up, lab: Lab) -> None:
+    experiment_id = lab.submit(A_LONG_QUESTION)["id"]
+    lab.cancel(experiment_id)
+
+    result = actlab(lab_up, "wait", experiment_id)
+
+    assert result.exit_code == 1
+    assert "is cancelled" in result.stderr
+
+
+def test_a_refused_request_is_a_sentence_for_every_field(lab_up: Up) -> None:
+    result = actlab(lab_up, "run", "--activations", "rleu", "--depth", "0")
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "rleu" in result.stderr
+    assert "network.depth: given 0" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_list_and_show_name_the_experiment(lab_up: Up, answered: Json) -> None:
+    listed = actlab(lab_up, "list", "--limit", "200").stdout
+    shown = actlab(lab_up, "show", answered["id"][:8]).stdout
+
+    assert answered["id"][:8] in listed
+    assert "Is it there?" in shown
+    assert "relu, tanh" in shown
+    assert "Before training" in shown
+
+
+def test_json_is_all_that_goes_to_standard_output(lab_up: Up, answered: Json) -> None:
+    assert json.loads(actlab(lab_up, "show", answered["id"], "--json").stdout)["id"] == answered["id"]
+    assert answered["id"] in [
+        item["id"] for item in json.loads(actlab(lab_up, "list", "--limit", "200", "--json").stdout)
+    ]
+    assert json.loads(actlab(lab_up, "compare", answered["id"], "--json").stdout)["metric"] == "test_accuracy"
+
+
+def test_compare_shows_intervals_and_differences(lab_up: Up, answered: Json) -> None:
+    result = actlab(lab_up, "compare", answered["id"], "--metric", "activation_mean", "--layer", "1", "--at", "first")
+
+    assert result.exit_code == 0, result.output
+    assert "difference" in result.stdout
+    assert "tanh" in result.stdout
+
+
+@pytest.mark.parametrize(("table", "rows"), [("measurements", 40), ("curves", 20), ("runs", 4)])
+def test_export_writes_every_row(lab_up: Up, answered: Json, tmp_path: Path, table: str, rows: int) -> None:
+    file = tmp_path / "table.csv"
+
+    to_file = actlab(lab_up, "export", answered["id"], table, "-o", str(file))
+    to_pipe = actlab(lab_up, "export", answered["id"], table, "--format", "json")
+
+    assert to_file.stdout == ""
+    assert len(list(csv.DictReader(io.StringIO(file.read_text())))) == rows
+    data = json.loads(to_pipe.stdout)
+    assert len(data if isinstance(data, list) else data["step"]) == rows
+
+
+def test_export_keeps_the_columns_and_rows_asked_for(lab_up: Up, answered: Json) -> None:
+    options = ("--fields", "dead_fraction,delta_norm", "--activation", "relu", "--layer", "2")
+
+    text = actlab(lab_up, "export", answered["id"], "measurements", *options).stdout
+
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert len(table) == 10
+    assert set(table[0]) >= {"dead_fraction", "delta_norm"}
+    assert "weight_norm" not in table[0]
+
+
+def test_an_experiment_that_is_not_there_is_named(lab_up: Up) -> None:
+    unknown = "00000000-0000-4000-8000-000000000000"
+
+    assert actlab(lab_up, "show", "zzz").stderr == "No recent experiment's id begins with 'zzz'.\n"
+    assert unknown in actlab(lab_up, "show", unknown).stderr
+    assert actlab(lab_up, "show", unknown).exit_code == 1
+
+
+def test_cancel_and_delete_say_what_they_did(lab_up: Up) -> None:
+    submitted = actlab(lab_up, "run", "-", "--no-follow", given=json.dumps(A_LONG_QUESTION)).stdout.strip()
+
+    cancelled = actlab(lab_up, "cancel", submitted)
+    kept = actlab(lab_up, "delete", submitted, given="n\n")
+    deleted = actlab(lab_up, "delete", submitted, "--yes")
+
+    assert "is being cancelled" in cancelled.stdout
+    assert kept.exit_code == 1
+    assert "is deleted" in deleted.stdout
+    assert actlab(lab_up, "show", submitted).exit_code == 1
+
+
+def test_ctrl_c_says_that_the_experiment_goes_on(lab_up: Up, lab: Lab) -> None:
+    command = [sys.executable, "-m", "actlab", "run", "-", "--url", lab_up.url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(json.dumps(A_LONG_QUESTION))
+        process.stdin.close()
+        experiment_id = process.stderr.readline().split()[1].rstrip(":")
+        assert process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+
+    assert process.returncode == 130
+    assert f"goes on. Follow it: actlab wait {experiment_id[:8]}; stop it: actlab cancel {experiment_id[:8]}" in said
+    assert lab.cancel(experiment_id)["id"] == experiment_id
+
+
+def test_progress_is_a_live_bar_at_a_terminal(lab_up: Up) -> None:
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-m", "actlab", "run", "--activations", "relu", *TINY, "--url", lab_up.url]
+    with subprocess.Popen(
+        command, stdin=terminal, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm"}
+    ):
+        os.close(terminal)
+        seen = b""
+        while piece := _read(controller):
+            seen += piece
+    os.close(controller)
+
+    assert b"\x1b[" in seen
+    assert b"2 of 2 runs done" in seen
+
+
+def _read(controller: int) -> bytes:
+    try:
+        return os.read(controller, 4096)
+    except OSError:
+        # A terminal whose program has ended gives an error, not an end of file.
+        return b""
+
+
+def test_a_reader_that_has_enough_is_no_failure_to_shout_about(lab_up: Up, answered: Json) -> None:
+    command = f"{sys.executable} -m actlab export {answered['id']} measurements --url {lab_up.url} | head -n 1"
+
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("run_id")
+    assert done.stderr == ""
+
+
+def test_where_no_lab_answers_the_sentence_says_how_to_start_one() -> None:
+    result = CliRunner().invoke(main, ["list", "--url", NO_PORT])
+
+    assert result.exit_code == 1
+    assert result.stderr == f"No lab answers at {NO_PORT}; start one with `actlab up`.\n"
+
+
+def test_a_file_that_holds_no_json_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "question.json"
+    file.write_text("{relu}")
+
+    result = CliRunner().invoke(main, ["run", str(file)])
+
+    assert result.exit_code == 2
+    assert "question.json is not JSON" in result.stderr

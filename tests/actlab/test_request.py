@@ -1,0 +1,78 @@
+"""What a person writes on the command line is the request that is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pytest
+
+from actlab.cli.request import request
+
+
+def test_an_option_sets_its_field_and_nothing_else() -> None:
+    assert request({}, {"activations": "relu,tanh", "depth": 8, "learning_rate": 0.3, "seed": 0}) == {
+        "activations": ["relu", "tanh"],
+        "network": {"depth": 8},
+        "training": {"learning_rate": 0.3},
+        "seed": 0,
+    }
+
+
+def test_an_option_changes_a_field_of_a_request_from_a_file() -> None:
+    base = {"activations": ["relu"], "network": {"depth": 2, "width": 8}, "tags": ["a"]}
+
+    changed = request(base, {"depth": 4, "tag": ("b",)})
+
+    assert changed == {"activations": ["relu"], "network": {"depth": 4, "width": 8}, "tags": ["a", "b"]}
+    assert base["network"] == {"depth": 2, "width": 8}
+
+
+def test_activations_take_parameters_as_labels_have_them() -> None:
+    spec = request({}, {"activations": "relu, leaky_relu(negative_slope=0.1),tanh"})
+
+    assert spec["activations"] == ["relu", {"name": "leaky_relu", "negative_slope": 0.1}, "tanh"]
+
+
+def test_an_activation_of_two_parameters_is_one_activation() -> None:
+    assert request({}, {"activations": "x(a=1,b=2)"})["activations"] == [{"name": "x", "a": 1, "b": 2}]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("recording.points=20", 20),
+        ("recording.points=1e-3", 0.001),
+        ("recording.points=even", "even"),
+        ("recording.points=true", True),
+    ],
+)
+def test_set_reads_a_value_as_what_it_looks_like(text: str, expected: Any) -> None:
+    assert request({}, {"set_values": (text,)}) == {"recording": {"points": expected}}
+
+
+def test_sweeps_keep_their_order() -> None:
+    spec = request({}, {"sweep": ("training.learning_rate=0.03,0.3", "network.depth=2,4", "dataset.function=sine,abs")})
+
+    assert list(spec["sweep"].items()) == [
+        ("training.learning_rate", [0.03, 0.3]),
+        ("network.depth", [2, 4]),
+        ("dataset.function", ["sine", "abs"]),
+    ]
+
+
+def test_the_length_that_is_said_replaces_the_one_in_the_file() -> None:
+    assert request({"training": {"epochs": 20}}, {"steps": 100})["training"] == {"steps": 100}
+    assert request({"training": {"steps": 100}}, {"set_values": ("training.epochs=2",)})["training"] == {"epochs": 2}
+
+
+def test_a_data_set_named_by_its_bare_name_can_get_a_parameter() -> None:
+    spec = request({"dataset": "xor"}, {"set_values": ("dataset.noise=0.1",)})
+
+    assert spec["dataset"] == {"name": "xor", "noise": 0.1}
+
+
+@pytest.mark.parametrize("text", ["recording.points", "=3", "recording.points="])
+def test_a_setting_without_name_or_value_is_refused(text: str) -> None:
+    with pytest.raises(click.UsageError, match="--set takes NAME=VALUE"):
+        request({}, {"set_values": (text,)})
