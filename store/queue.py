@@ -64,7 +64,7 @@ class Hints:
 
 
 def celery_app(settings: Settings, *, role: Literal["worker", "producer"] = "worker") -> Celery:
-    """Celery as it was measured to behave (RELIABILITY). Start workers with `--without-gossip --without-mingle`."""
+    """Celery as it was measured to behave when brokers die. Start workers with `--without-gossip --without-mingle`."""
     app = Celery("actlab", broker=settings.broker_url, set_as_current=role == "worker")
     app.conf.update(_COMMON)
     transport = _WORKER_TRANSPORT if role == "worker" else _PRODUCER_TRANSPORT

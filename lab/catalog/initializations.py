@@ -1,4 +1,4 @@
-"""How weights and biases may start: the family of the draws and their variances (SCIENCE: conventions)."""
+"""How weights and biases may start: the family of the draws and their variances."""
 
 from __future__ import annotations
 

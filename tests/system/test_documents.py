@@ -1,0 +1,69 @@
+"""What the documents say is there is there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from actlab.cli import main
+from lab.limits import Limits
+from service import create_app
+from store.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_file_a_document_names_exists(name: str) -> None:
+    text = (ROOT / name).read_text()
+    named = set(re.findall(r"`((?:actlab|lab|store|service|worker|migrations|deploy|docs|tests|\.ci)/[\w./]*)`", text))
+    named |= set(re.findall(r"\]\(([\w./]+)\)", text))
+
+    assert named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_make_target_a_document_names_is_there(name: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+
+    named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", (ROOT / name).read_text(), flags=re.MULTILINE))
+
+    assert named <= targets
+
+
+def test_every_setting_the_readme_names_is_one() -> None:
+    known = {PREFIX + f.name.upper() for f in fields(Settings)}
+    known |= {f"{PREFIX}LIMIT_{f.name.upper()}" for f in fields(Limits)}
+    known |= {"ACTLAB_BIND", "ACTLAB_URL", "ACTLAB_POSTGRES_PASSWORD", "ACTLAB_PORT"}
+
+    named = set(re.findall(r"\bACTLAB_[A-Z_]+\b", README))
+
+    assert named
+    assert named - known == set()
+
+
+def test_every_command_is_in_the_readme() -> None:
+    missing = [name for name in main.commands if not re.search(rf"\b{name}\b", README)]
+
+    assert missing == []
+
+
+def test_every_resource_of_an_experiment_is_in_the_readme(settings: Settings) -> None:
+    app = create_app(settings)
+    rules = {rule.rule for rule in app.url_map.iter_rules()}
+    resources = {rule.split("<")[1].split("/", 1)[1] for rule in rules if re.search(r"/experiments/<[^>]+>/\w", rule)}
+
+    assert resources
+    missing = sorted(resource for resource in resources if resource.split("/")[0] not in README)
+    assert missing == []
+
+
+def test_the_changelog_has_a_place_for_what_comes_next() -> None:
+    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
