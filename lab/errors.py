@@ -44,8 +44,12 @@ class LeaseLost(LabError):
     """The stack is no longer this attempt's: another worker has it, or it has ended. Write nothing more."""
 
 
+class NotInstalled(LabError):
+    """The work needs a package that is not installed where it runs."""
+
+
 class Unavailable(LabError):
-    """A part the lab needs (database, data set, device) cannot be reached or used now."""
+    """A part the lab needs cannot be reached now."""
 
 
 def shown(value: Any, length: int = 80) -> str:

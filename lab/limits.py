@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds, all inclusive. `cost` is in floating-point operations (see `lab.plan.cost_flops`)."""
+    """Upper bounds, all inclusive: `cost` in floating-point operations, `rows` of measurements, `memory` in bytes for
+    one network while it trains (see `lab.cost`).
+    """
 
     depth: int = 64
     width: int = 4096
@@ -18,7 +20,8 @@ class Limits:
     learning_rate: float = 1e6
     points: int = 1000
     probe_size: int = 10_000
-    samples: int = 100_000
     arms: int = 500
     runs: int = 20_000
     cost: int = 10**16
+    rows: int = 20_000_000
+    memory: int = 4 * 2**30

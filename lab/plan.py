@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lab import cost
 from lab.catalog.datasets import DATASETS, Dataset
 from lab.catalog.parameters import Value
 from lab.errors import FieldError, InvalidRequest
@@ -108,11 +109,11 @@ class Stack:
 
     @property
     def probe_size(self) -> int:
-        return min(self.recording.probe_size, self.shape.sizes[0])
+        return cost.probe_size(self.shape, self.recording)
 
     @property
     def cost_flops(self) -> int:
-        return sum(cost_flops(run.arm, self.recording) for run in self.runs)
+        return sum(cost.flops(run.arm, self.recording) for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,9 @@ def plan(spec: ExperimentSpec, limits: Limits) -> Plan:
     _check_counts(spec, limits)
     arms = arms_of(spec)
     _check_arms(spec, arms, limits)
-    cost = spec.replicates * sum(cost_flops(arm, spec.recording) for arm in arms)
-    if cost > limits.cost:
-        reduce = "replicates, arms, steps, width or depth"
-        raise InvalidRequest(
-            [FieldError("cost", cost, f"at most {limits.cost} floating-point operations; reduce {reduce}")]
-        )
-    return Plan(arms, tuple(_stacks(spec, arms)), cost)
+    _check_cost(spec, arms, limits)
+    total = spec.replicates * sum(cost.flops(arm, spec.recording) for arm in arms)
+    return Plan(arms, tuple(_stacks(spec, arms)), total)
 
 
 def arms_of(spec: ExperimentSpec) -> tuple[Arm, ...]:
@@ -159,15 +156,6 @@ def recorded_steps(steps: int, recording: RecordingSpec) -> tuple[int, ...]:
         exact = steps ** ((i - 1) / (n - 2)) if n > 2 else steps
         spaced.append(max(spaced[-1] + 1, round(exact)))
     return (*spaced[:-1], steps)
-
-
-def cost_flops(arm: Arm, recording: RecordingSpec) -> int:
-    """Floating-point operations of one run, in training and on the probe.
-
-    2 per parameter and sample forward, 4 backward.
-    """
-    probe = min(recording.probe_size, arm.sizes[0]) * min(recording.points, arm.steps + 1)
-    return 6 * arm.n_parameters * (arm.steps * arm.batch_size + probe)
 
 
 def _arms(spec: ExperimentSpec) -> Iterator[Arm]:
@@ -229,8 +217,30 @@ def _check_arms(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> 
             )
 
 
-# A stack's activations at one layer stay in a core's second-level cache: this many numbers, 256 kB in float32.
+def _check_cost(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> None:
+    flops = spec.replicates * sum(cost.flops(arm, spec.recording) for arm in arms)
+    rows = spec.replicates * sum(cost.rows(arm, spec.recording) for arm in arms)
+    memory = max(cost.memory_bytes(arm, spec.recording) for arm in arms)
+    for field, given, most, what, reduce in (
+        (
+            "cost",
+            flops,
+            limits.cost,
+            "floating-point operations",
+            "replicates, arms, steps, width or depth",
+        ),
+        ("rows", rows, limits.rows, "measurements to store", "replicates, arms, recording.points or depth"),
+        ("memory", memory, limits.memory, "bytes for one network", "width, depth, batch size or recording.probe_size"),
+    ):
+        if given > most:
+            raise InvalidRequest([FieldError(field, given, f"at most {most} {what}; reduce {reduce}")])
+
+
+# On a CPU a stack's activations at one layer stay in a core's second-level cache: this many numbers, 256 kB in float32.
 _STACK_NUMBERS = 65_536
+_FEWEST, _MOST = 4, 128
+# A stack of large networks stays well below what a worker's machine has.
+_STACK_BYTES = 2**30
 
 
 def _stacks(spec: ExperimentSpec, arms: tuple[Arm, ...]) -> Iterator[Stack]:
@@ -241,13 +251,19 @@ def _stacks(spec: ExperimentSpec, arms: tuple[Arm, ...]) -> Iterator[Stack]:
     position = 0
     for members in shapes.values():
         runs = [Run(arm, replicate) for arm in members for replicate in range(spec.replicates)]
-        per_run = members[0].batch_size * members[0].network.width
-        most = min(max(_STACK_NUMBERS // per_run, 4), 128)
-        n_stacks = math.ceil(len(runs) / most)
+        n_stacks = math.ceil(len(runs) / _most_runs(members[0], spec.recording))
         for i in range(n_stacks):
             piece = runs[i * len(runs) // n_stacks : (i + 1) * len(runs) // n_stacks]
             yield Stack(position, tuple(piece), spec.seed, spec.recording)
             position += 1
+
+
+def _most_runs(arm: Arm, recording: RecordingSpec) -> int:
+    """Runs of one stack: as many as work well together, and fit."""
+    quick = min(max(_STACK_NUMBERS // (arm.batch_size * arm.network.width), _FEWEST), _MOST)
+    alone = cost.memory_bytes(arm, recording)
+    each = cost.memory_bytes(arm, recording, n_runs=2) - alone
+    return max(1, min(quick, 1 + (_STACK_BYTES - alone) // each))
 
 
 def _shape_key(arm: Arm) -> object:

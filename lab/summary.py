@@ -28,8 +28,9 @@ class ArmSummary:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What arms are judged by, and how to say it."""
+    """What arms are judged by, and how to say it. `metric` is its column of `runs`."""
 
+    metric: str
     name: str
     higher_is_better: bool
     percent: bool
@@ -43,8 +44,8 @@ class Score:
 
 
 SCORES = {
-    "classification": Score("test accuracy", higher_is_better=True, percent=True),
-    "regression": Score("test loss", higher_is_better=False, percent=False),
+    "classification": Score("test_accuracy", "test accuracy", higher_is_better=True, percent=True),
+    "regression": Score("test_loss", "test loss", higher_is_better=False, percent=False),
 }
 
 # A squared gradient norm that changes by less than this factor a layer neither vanishes nor explodes at depths in use.

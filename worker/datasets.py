@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lab.catalog.datasets import DATASETS
 from lab.catalog.parameters import Value
-from lab.errors import Unavailable
+from lab.errors import NotInstalled
 from lab.spec import DatasetSpec
 
 Floats = NDArray[np.float64]
@@ -31,7 +31,7 @@ class Data:
 
 
 def load(spec: DatasetSpec) -> Data:
-    """Raises Unavailable where the data set needs a package that is not installed."""
+    """Raises NotInstalled where the data set needs a package that is not installed."""
     return _MAKERS[spec.name](dict(spec.parameters))
 
 
@@ -49,7 +49,7 @@ def _digits(_: Mapping[str, Value]) -> Data:
     try:
         from sklearn.datasets import load_digits
     except ImportError as missing:
-        raise Unavailable("The data set 'digits' needs the package scikit-learn, which is not installed.") from missing
+        raise NotInstalled("The data set 'digits' needs the package scikit-learn, which is not installed.") from missing
     x, y = load_digits(return_X_y=True)
     order = _stream(_SPLIT).permutation(len(x))
     train, test = order[:1437], order[1437:]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
-from lab.errors import LeaseLost
+from lab.errors import LeaseLost, Unavailable
 from store import leases
 from store.database import Database
 from store.leases import Claim, Flags
@@ -43,6 +43,11 @@ class Heartbeat:
             raise LeaseLost(f"Stack {self._claim.stack_id} is no longer held by attempt {self._claim.attempt}.")
         return self._flags
 
+    def wait(self, pause_s: float) -> None:
+        """Sleeps. Raises LeaseLost once the lease is another's."""
+        self._stop.wait(pause_s)
+        _ = self.flags
+
     def _beat(self) -> None:
         while not self._stop.wait(self._settings.heartbeat_s):
             try:
@@ -51,5 +56,5 @@ class Heartbeat:
             except LeaseLost:
                 self._lost = True
                 return
-            except OperationalError as error:
-                _log.warning("heartbeat_missed", stack_id=self._claim.stack_id, error=str(error.orig))
+            except (SQLAlchemyError, Unavailable) as error:
+                _log.warning("heartbeat_missed", stack_id=self._claim.stack_id, error=str(error).splitlines()[0])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 import structlog
 import torch
+from sqlalchemy.orm import Session
 
 from lab.errors import LeaseLost, shown
 from lab.plan import Run, Stack, arms_of
+from lab.records import StackRecord
 from lab.spec import ExperimentSpec
 from store import leases, results, submissions
 from store.database import Database
@@ -19,6 +22,7 @@ from store.settings import Settings
 from worker import datasets
 from worker.engine import StackTraining
 from worker.heartbeat import Heartbeat
+from worker.writing import persist
 
 _log = structlog.get_logger()
 
@@ -37,7 +41,7 @@ class Workplace:
 
 
 class End(Enum):
-    """How a claim ended, for the _log."""
+    """How a claim ended, for the log."""
 
     FINISHED = "finished"
     CANCELLED = "cancelled"
@@ -56,9 +60,8 @@ def train_next(workplace: Workplace) -> bool:
     _log.info("stack_claimed", stack_id=claim.stack_id, attempt=claim.attempt)
     with Heartbeat(workplace.database, claim, workplace.settings) as heartbeat:
         end = _train_or_fail(workplace, claim, heartbeat)
-    _log.info(
-        "stack_ended", stack_id=claim.stack_id, attempt=claim.attempt, end=end.value, s=time.monotonic() - started
-    )
+    took_s = round(time.monotonic() - started, 3)
+    _log.info("stack_ended", stack_id=claim.stack_id, attempt=claim.attempt, end=end.value, took_s=took_s)
     return True
 
 
@@ -69,13 +72,21 @@ def _train_or_fail(workplace: Workplace, claim: Claim, heartbeat: Heartbeat) -> 
         return End.LOST
     except Exception as error:  # noqa: BLE001 - the last edge: whatever training raises belongs in the row
         _log.exception("stack_failed", stack_id=claim.stack_id)
-        with workplace.database.writing() as session:
-            leases.fail(session, claim, error_class=type(error).__name__, error=shown(str(error), 500))
-        return End.FAILED
+        return _fail(workplace, claim, heartbeat, error)
+
+
+def _fail(workplace: Workplace, claim: Claim, heartbeat: Heartbeat, error: Exception) -> End:
+    name, sentence = type(error).__name__, shown(str(error), 500)
+    try:
+        persist(workplace.database, heartbeat, lambda s: leases.fail(s, claim, error_class=name, error=sentence))
+    except LeaseLost:
+        return End.LOST
+    return End.FAILED
 
 
 def _train(workplace: Workplace, claim: Claim, heartbeat: Heartbeat) -> End:
-    stack, run_ids = _open(workplace.database, claim)
+    database = workplace.database
+    stack, run_ids = persist(database, heartbeat, lambda session: _open(session, claim))
     spec = stack.shape.dataset
     training = StackTraining(
         stack,
@@ -83,27 +94,32 @@ def _train(workplace: Workplace, claim: Claim, heartbeat: Heartbeat) -> End:
         datasets.probe_indices(spec, stack.probe_size),
         device=torch.device(workplace.ran_on.device),
     )
+    recorded = -1
     for step in stack.recorded_steps:
         stopped = _advance(training, step, heartbeat)
         if stopped is not None:
-            return _stop(workplace.database, claim, stopped)
-        record = training.record()
-        with workplace.database.writing() as session:
-            results.record(session, claim, record, run_ids)
-    with workplace.database.writing() as session:
-        leases.finish(session, claim, training.results(), workplace.ran_on)
+            leave = leases.cancelled if stopped is End.CANCELLED else leases.give_back
+            persist(database, heartbeat, partial(leave, claim=claim))
+            return stopped
+        persist(database, heartbeat, partial(_record, claim, training.record(), run_ids, recorded))
+        recorded = step
+    persist(database, heartbeat, lambda session: leases.finish(session, claim, training.results(), workplace.ran_on))
     return End.FINISHED
 
 
-def _open(database: Database, claim: Claim) -> tuple[Stack, list[int]]:
+def _open(session: Session, claim: Claim) -> tuple[Stack, list[int]]:
     """The stack as its rows say, and the ids of its runs; rows of earlier attempts are gone after this."""
-    with database.writing() as session:
-        run_ids = results.begin(session, claim)
-        spec = ExperimentSpec.from_json(submissions.get(session, claim.experiment_id).spec)
-        members = results.members(session, claim.stack_id)
+    run_ids = results.begin(session, claim)
+    spec = ExperimentSpec.from_json(submissions.get(session, claim.experiment_id).spec)
     arms = arms_of(spec)
-    runs = tuple(Run(arms[position], replicate) for position, replicate in members)
+    runs = tuple(Run(arms[position], replicate) for position, replicate in results.members(session, claim.stack_id))
     return Stack(claim.position, runs, spec.seed, spec.recording), run_ids
+
+
+def _record(claim: Claim, record: StackRecord, run_ids: list[int], after: int, session: Session) -> None:
+    """Writes the rows of one recorded step, the one that follows step `after`."""
+    results.begin(session, claim, resume_step=after)
+    results.record(session, claim, record, run_ids)
 
 
 def _advance(training: StackTraining, step: int, heartbeat: Heartbeat) -> End | None:
@@ -120,12 +136,3 @@ def _advance(training: StackTraining, step: int, heartbeat: Heartbeat) -> End | 
         started = time.monotonic()
         training.advance_to(min(step, training.step + piece))
         piece = max(1, piece // 2) if time.monotonic() - started > _LOOK_S else piece * 2
-
-
-def _stop(database: Database, claim: Claim, end: End) -> End:
-    with database.writing() as session:
-        if end is End.CANCELLED:
-            leases.cancelled(session, claim)
-        else:
-            leases.give_back(session, claim)
-    return end

@@ -157,6 +157,31 @@ def test_a_stack_that_cannot_be_trained_fails_with_a_class_and_a_sentence(
     assert experiment.state == "failed"
 
 
+def test_connections_that_are_cut_while_a_stack_trains_cost_nothing(postgres_database: Database) -> None:
+    spec = a_spec(steps=400, points=40, replicates=2)
+    submitted(postgres_database, spec)
+    pause = threading.Event()
+    cuts = 0
+    trainer = threading.Thread(target=train_next, args=(a_workplace(postgres_database),))
+    trainer.start()
+    _wait_until_running(postgres_database)
+    while trainer.is_alive():
+        cuts += _cut_connections(postgres_database.url)
+        pause.wait(0.1)
+
+    [stack] = rows(postgres_database, Stack)
+    assert (stack.state, stack.attempt, stack.error) == ("succeeded", 1, None)
+    assert len(rows(postgres_database, Measurement)) == 4 * 40 * 2
+    assert cuts > 0
+
+
+def _cut_connections(url: str) -> int:
+    engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with engine.connect() as connection:
+        return len(connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM {others}").all())
+
+
 def test_a_worker_that_lost_its_lease_writes_nothing_more(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     submitted(database, a_spec(replicates=1))
     taken: list[Claim] = []

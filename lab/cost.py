@@ -1,0 +1,52 @@
+"""What a run costs: operations, memory and rows, as whole numbers of any size, before anything is allocated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.plan import Arm
+    from lab.spec import RecordingSpec
+
+_BYTES = {"float32": 4, "float64": 8}
+_MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2}
+# The engine measures this many numbers of a layer at once, or one network where that is more.
+_PROBE_NUMBERS = 2**18
+# Of a singular value decomposition of an m x n matrix, m >= n: about this many times m n^2 operations.
+_SVD = 8
+
+
+def probe_size(arm: Arm, recording: RecordingSpec) -> int:
+    """Training inputs that statistics are taken on: as many as asked for, or all where there are fewer."""
+    return min(recording.probe_size, arm.sizes[0])
+
+
+def n_points(arm: Arm, recording: RecordingSpec) -> int:
+    """Recorded steps of a run, which may be shorter than was asked for."""
+    return min(recording.points, arm.steps + 1)
+
+
+def flops(arm: Arm, recording: RecordingSpec) -> int:
+    """Floating-point operations of one run: training, and at each recorded step the probe and the test set.
+
+    2 per parameter and sample forward, 4 backward; and two singular value decompositions a layer.
+    """
+    probe, points, width = probe_size(arm, recording), n_points(arm, recording), arm.network.width
+    passes = 6 * arm.steps * arm.batch_size + points * (6 * probe + 2 * arm.sizes[1])
+    ranks = 2 * arm.network.depth * _SVD * probe * width * min(probe, width)
+    return arm.n_parameters * passes + ranks
+
+
+def memory_bytes(arm: Arm, recording: RecordingSpec, *, n_runs: int = 1) -> int:
+    """What a stack of such runs keeps in memory while it trains: parameters, gradients, moments and buffers."""
+    network = arm.network
+    layer = arm.batch_size * network.width
+    kept = 2 + network.residual + (network.normalization != "none")
+    each = arm.n_parameters * (3 + _MOMENTS[arm.training.optimizer]) + layer * (kept * network.depth + 2)
+    probed = max(_PROBE_NUMBERS, probe_size(arm, recording) * network.width) * ((kept + 1) * network.depth + 4)
+    return _BYTES[arm.training.dtype] * (n_runs * each + probed)
+
+
+def rows(arm: Arm, recording: RecordingSpec) -> int:
+    """Measurements that one run stores: one a recorded step and layer."""
+    return n_points(arm, recording) * arm.network.depth
