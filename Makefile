@@ -8,7 +8,7 @@ PORT ?= 8000
 DATA ?= lab-data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-quick lint format bench openapi clean
+.PHONY: help setup setup-test browser demo up test lint format bench clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -20,7 +20,6 @@ setup: ## Set up .venv with what the lab needs to run
 setup-test: ## Set up .venv with what tests, lint and benchmarks need as well
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "Activation Lab needs Python 3.11 or newer, and $(PYTHON) is not on the PATH."; exit 1; }
 	@$(PYTHON) deploy/install.py $(VENV) $(TEST_EXTRAS)
-	@$(PYTHON) deploy/browser.py
 
 demo: setup ## Start a lab, ask it "Why ReLU?", print its answer, stop it
 	@$(BIN)/actlab demo
@@ -28,7 +27,10 @@ demo: setup ## Start a lab, ask it "Why ReLU?", print its answer, stop it
 up: setup ## Keep a lab running on this machine (PORT, DATA)
 	@$(BIN)/actlab up --port $(PORT) --data $(DATA)
 
-test: setup-test ## Every test, against real SQLite, Postgres, Valkey and worker processes
+browser: setup-test
+	@$(PYTHON) deploy/browser.py
+
+test: browser ## Every test, against real SQLite, Postgres, Valkey and worker processes
 	@$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 lint: setup-test ## Style, types, import contracts, Dockerfile and compose file

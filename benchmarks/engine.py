@@ -71,13 +71,13 @@ def one_at_a_time_s(spec: ExperimentSpec) -> float:
     """Seconds that training alone takes, one network after the other."""
     started = time.perf_counter()
     for stack in plan(spec, Limits()).stacks:
+        data = datasets.load(stack.shape.dataset)
         for run in stack.runs:
-            _train_alone(run)
+            _train_alone(run, data)
     return time.perf_counter() - started
 
 
-def _train_alone(run: Run) -> None:
-    data = datasets.load(run.arm.dataset)
+def _train_alone(run: Run, data: datasets.Data) -> None:
     x, y = torch.from_numpy(data.x_train).float(), torch.from_numpy(data.y_train)
     arm = run.arm
     widths = [arm.data.n_inputs] + [arm.network.width] * arm.network.depth
@@ -94,7 +94,7 @@ def _train_alone(run: Run) -> None:
         batch = shuffled[at * arm.batch_size : (at + 1) * arm.batch_size]
         loss = nn.functional.cross_entropy(net(x[batch]), y[batch])
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
 
 

@@ -7,7 +7,7 @@ intervals are Student's t. `scipy.special` does the arithmetic (`scipy.stats` wo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ MOST_MISSING = 0.1
 """Share of pairs that may lack a member before a comparison says nothing."""
 
 Values = Mapping[int, float | None]
-"""Replicate to value; None where the run diverged or its value is undefined."""
+"""Every planned replicate to its value; None where its run has not succeeded, diverged, or its value is undefined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +101,6 @@ def holm(p_values: Mapping[int, float]) -> dict[int, float]:
     return adjusted
 
 
-def geometric_mean(values: Sequence[float]) -> float | None:
-    """exp(mean ln values); None where a value is not positive or there is none."""
-    if not values or min(values) <= 0:
-        return None
-    return math.exp(sum(math.log(value) for value in values) / len(values))
-
-
 def _difference(arm: Values, baseline: Values, *, level: float) -> Difference:
     replicates = arm.keys() | baseline.keys()
     pairs = [
@@ -118,7 +111,7 @@ def _difference(arm: Values, baseline: Values, *, level: float) -> Difference:
     n, missing = len(pairs), len(replicates) - len(pairs)
     spread = estimate([a - b for a, b in pairs], level=level)
     if replicates and missing > MOST_MISSING * len(replicates):
-        note = f"{missing} of {len(replicates)} pairs lack a member (diverged, failed or undefined): inconclusive"
+        note = f"{missing} of {len(replicates)} pairs lack a member (not finished, diverged or undefined): inconclusive"
         return Difference(n, missing, spread.mean, None, None, None, None, note)
     if spread.sd is None or spread.mean is None:
         return Difference(n, missing, spread.mean, None, None, None, None, "fewer than two pairs")

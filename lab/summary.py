@@ -24,6 +24,7 @@ class ArmSummary:
     activation_mean: Estimate
     failed: int
     diverged: int
+    cancelled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +97,22 @@ def _against_baseline(
         said: dict[str, list[str]] = {"better": [], "worse": [], "not told apart": [], "inconclusive": []}
         for position, arm in arms.items():
             if baselines[position] == baseline and arm.score.difference is not None:
-                outcome, words = _outcome(arm.label, arm.score.difference, score)
+                outcome, words = _outcome(arm.label, arm.score.difference, score, level)
                 said[outcome].append(words)
         if any(said.values()):
             told = "; ".join(f"{outcome}: {_listed(labels)}" for outcome, labels in said.items() if labels)
             sentences.append(
-                f"Against {arms[baseline].label}, in pairs of equal seeds "
-                f"({100 * level:g} % intervals of the difference in {score.name}): {told}."
+                f"Against {arms[baseline].label}, in pairs of equal seeds ({100 * level:g} % intervals of the "
+                f"difference in {score.name}; better or worse where p, adjusted for all arms, is below "
+                f"{1 - level:.2g}): {told}."
             )
     return sentences
 
 
-def _outcome(label: str, difference: Difference, score: Score) -> tuple[str, str]:
-    if difference.low is None or difference.high is None or difference.mean is None:
+def _outcome(label: str, difference: Difference, score: Score, level: float) -> tuple[str, str]:
+    if difference.low is None or difference.high is None or difference.mean is None or difference.p_holm is None:
         return "inconclusive", label
-    if difference.low <= 0 <= difference.high:
+    if difference.p_holm >= 1 - level:
         return "not told apart", label
     better = (difference.mean > 0) == score.higher_is_better
     return "better" if better else "worse", f"{label} by {score.say_difference(difference.low, difference.high)}"
@@ -169,12 +171,13 @@ def _means(arms: Mapping[int, ArmSummary]) -> list[str]:
 
 def _missing(arms: Mapping[int, ArmSummary]) -> list[str]:
     said = [f"{arm.diverged} of {arm.label} diverged" for arm in arms.values() if arm.diverged]
-    said += [f"{arm.failed} of {arm.label} failed or were cancelled" for arm in arms.values() if arm.failed]
+    said += [f"{arm.failed} of {arm.label} failed" for arm in arms.values() if arm.failed]
+    said += [f"{arm.cancelled} of {arm.label} were cancelled" for arm in arms.values() if arm.cancelled]
     return [f"Not in the means: {_listed(said)}."] if said else []
 
 
 def _share(value: float | None) -> str:
-    return "unknown" if value is None else f"{100 * value:.2g} %"
+    return "unknown" if value is None else f"{100 * value:.3g} %"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -1,7 +1,16 @@
 """`python -m worker`: a Celery worker whose training processes are spawned, because torch does not survive a fork."""
 
+import sys
+
+from store.settings import InvalidSettings
 from worker.app import app, settings
-from worker.machine import processes
+from worker.machine import device_name, processes
+
+try:
+    # A device that is not there is said now, not at every hint.
+    device_name(settings)
+except InvalidSettings as error:
+    sys.exit(str(error))
 
 app.worker_main(
     [

@@ -13,7 +13,8 @@ def cores() -> int:
 
 
 def processes(settings: Settings) -> int:
-    return settings.processes or cores()
+    """As many as asked for; else one a core, or one for a GPU, which a single process keeps busy."""
+    return settings.processes or (cores() if device_name(settings) == "cpu" else 1)
 
 
 def threads(settings: Settings) -> int:
@@ -23,6 +24,9 @@ def threads(settings: Settings) -> int:
 
 def device_name(settings: Settings) -> str:
     """`cpu`, or a CUDA device that is there. Raises InvalidSettings where the one asked for is not."""
+    if settings.device == "cpu":
+        return "cpu"
+    # Costs seconds, and the worker's main process has no other need of it.
     import torch
 
     if settings.device == "auto":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lab.statistics import compare, estimate, geometric_mean, holm
+from lab.statistics import compare, estimate, holm
 
 
 def test_an_interval_is_student_s_t() -> None:
@@ -75,6 +75,17 @@ def test_a_diverged_member_is_counted_and_above_a_tenth_of_the_pairs_nothing_is_
     assert "3 of 20 pairs" in three_of_twenty.note
 
 
+def test_a_pair_that_lacks_both_members_is_missing_too() -> None:
+    half: dict[int, float | None] = {replicate: 0.1 * replicate if replicate < 4 else None for replicate in range(10)}
+
+    difference = compare({0: half, 1: {key: value and value + 1 for key, value in half.items()}}, {0: 0, 1: 0})[
+        1
+    ].difference
+
+    assert difference is not None
+    assert (difference.n, difference.missing, difference.p) == (4, 6, None)
+
+
 def test_too_little_is_said_rather_than_interpolated() -> None:
     assert estimate([]).mean is None
     assert (estimate([1.0]).mean, estimate([1.0]).low) == (1.0, None)
@@ -91,9 +102,3 @@ def test_an_arm_that_no_run_finished_is_there_with_n_zero() -> None:
     assert compared[1].estimate.n == 0
     assert compared[1].difference is not None
     assert compared[1].difference.missing == 2
-
-
-def test_a_geometric_mean_needs_positive_values() -> None:
-    assert geometric_mean([1.0, 4.0]) == pytest.approx(2.0)
-    assert geometric_mean([1.0, 0.0]) is None
-    assert geometric_mean([]) is None

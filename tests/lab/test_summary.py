@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lab.statistics import ArmComparison, Difference, Estimate
@@ -17,7 +18,8 @@ def an_estimate(mean: float | None, half: float = 0.01, n: int = 5) -> Estimate:
 def an_arm(
     label: str, score: float | None = 0.9, difference: tuple[float, float] | None = None, **given: Any
 ) -> ArmSummary:
-    paired = None if difference is None else Difference(5, 0, sum(difference) / 2, *difference, 0.01, 0.02)
+    p_holm = 0.3 if difference is not None and difference[0] <= 0 <= difference[1] else 0.02
+    paired = None if difference is None else Difference(5, 0, sum(difference) / 2, *difference, 0.01, p_holm)
     numbers = {
         "dead_fraction_start": 0.0,
         "dead_fraction_end": 0.0,
@@ -27,9 +29,13 @@ def an_arm(
     return ArmSummary(
         label,
         ArmComparison(an_estimate(score), paired),
-        failed=int(numbers.pop("failed", 0)),
-        diverged=int(numbers.pop("diverged", 0)),
-        **{name: an_estimate(value) for name, value in numbers.items()},
+        dead_fraction_start=an_estimate(numbers["dead_fraction_start"]),
+        dead_fraction_end=an_estimate(numbers["dead_fraction_end"]),
+        gradient_ratio=an_estimate(numbers["gradient_ratio"]),
+        activation_mean=an_estimate(numbers["activation_mean"]),
+        failed=numbers.get("failed", 0),
+        diverged=numbers.get("diverged", 0),
+        cancelled=numbers.get("cancelled", 0),
     )
 
 
@@ -48,6 +54,17 @@ def test_an_interval_that_excludes_zero_is_better_or_worse_and_one_that_holds_it
     )
 
     assert "better: tanh by 1.0 to 3.0 points; worse: sigmoid by 40.0 to 50.0 points; not told apart: gelu" in said
+
+
+def test_a_difference_is_one_only_after_adjusting_for_all_arms() -> None:
+    likely = an_arm("tanh", difference=(0.001, 0.03))
+    unadjusted = replace(likely.score, difference=replace(likely.score.difference, p=0.04, p_holm=0.2))  # type: ignore[type-var]
+
+    assert "not told apart: tanh" in say(an_arm("relu"), replace(likely, score=unadjusted))
+
+
+def test_a_layer_that_is_dead_as_a_whole_is_a_hundred_percent() -> None:
+    assert "relu 100 % (at step 0: 99.6 %)" in say(an_arm("relu", dead_fraction_end=1.0, dead_fraction_start=0.996))
 
 
 def test_for_a_loss_lower_is_better() -> None:
@@ -72,7 +89,7 @@ def test_dead_units_are_said_with_the_probe_and_the_start() -> None:
 def test_what_did_not_finish_is_never_left_out() -> None:
     said = say(an_arm("relu", diverged=2), an_arm("tanh", failed=1))
 
-    assert "Not in the means: 2 of relu diverged and 1 of tanh failed or were cancelled." in said
+    assert "Not in the means: 2 of relu diverged and 1 of tanh failed." in said
 
 
 def test_an_experiment_without_a_finished_run_says_so() -> None:

@@ -50,7 +50,7 @@ def test_every_setting_the_readme_names_is_one() -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    missing = [name for name in main.commands if not re.search(rf"\b{name}\b", README)]
+    missing = [name for name in main.commands if not re.search(rf"`{name}`|actlab {name}\b", README)]
 
     assert missing == []
 
@@ -61,7 +61,7 @@ def test_every_resource_of_an_experiment_is_in_the_readme(settings: Settings) ->
     resources = {rule.split("<")[1].split("/", 1)[1] for rule in rules if re.search(r"/experiments/<[^>]+>/\w", rule)}
 
     assert resources
-    missing = sorted(resource for resource in resources if resource.split("/")[0] not in README)
+    missing = sorted(resource for resource in resources if f"/{resource.split('/')[0]}" not in README)
     assert missing == []
 
 
