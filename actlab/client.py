@@ -155,10 +155,12 @@ class Lab:
 
     def report(self, experiment_id: str, path: str | Path) -> Path:
         """Writes the report, one HTML page that needs nothing else, to `path`."""
-        path = Path(path)
+        path, pieces = Path(path), self._connection.text(_path(experiment_id, "report"))
+        # A refusal comes before the first piece, and leaves what the file held.
+        first = next(pieces, "")
         with path.open("w", encoding="utf-8") as file:
-            for piece in self._connection.text(_path(experiment_id, "report")):
-                file.write(piece)
+            file.write(first)
+            file.writelines(pieces)
         return path
 
     def _look(self, experiment_id: str, etag: str | None) -> tuple[Json | None, str | None]:

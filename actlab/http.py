@@ -70,6 +70,7 @@ class Connection:
         """
         until = time.monotonic() + patience_s
         pause_s = FIRST_PAUSE_S
+        tried = False
         while True:
             try:
                 answer = self._client.request(method, path, json=body, params=params, headers=headers)
@@ -77,8 +78,12 @@ class Connection:
                 if time.monotonic() + pause_s > until:
                     raise self._unreachable(error) from error
             else:
+                if tried and method == "DELETE" and answer.status_code == httpx.codes.NOT_FOUND:
+                    # The first try did it, and its answer was lost.
+                    return answer
                 if answer.status_code not in BUSY or time.monotonic() + pause_s > until:
                     return _accepted(answer)
+            tried = True
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 

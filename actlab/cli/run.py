@@ -21,12 +21,12 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that set one field of the request each."""
     options = (
         click.option("--activations", help="By commas, as in relu,tanh or 'relu,leaky_relu(negative_slope=0.1)'."),
-        click.option("--dataset", help="digits, xor, spirals, function_1d."),
+        click.option("--dataset", help="digits, xor, ...: the lab's /v1/datasets has them all."),
         click.option("--depth", type=int, help="Number of hidden layers."),
         click.option("--width", type=int, help="Units in each hidden layer."),
-        click.option("--initialization", help="pytorch, he_normal, xavier_uniform, ..."),
-        click.option("--normalization", help="none, batch."),
-        click.option("--optimizer", help="sgd, momentum, adam."),
+        click.option("--initialization", help="pytorch, he_normal, ...: see /v1/initializations."),
+        click.option("--normalization", help="none, batch, ...: see /v1/normalizations."),
+        click.option("--optimizer", help="sgd, adam, ...: see /v1/optimizers."),
         click.option("--learning-rate", type=float),
         click.option("--batch-size", type=int),
         click.option("--epochs", type=int, help="Length of the training; or --steps."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import click
 from actlab.cli import tables
 from actlab.cli.follow import following
 from actlab.cli.frame import console
-from actlab.client import Json, Lab
+from actlab.client import ENDED, Json, Lab
+from actlab.errors import Unreachable
 from actlab.operate.errors import CannotStart, Stopped, tail
 from actlab.operate.place import Place, held
 from actlab.operate.processes import check_parts
@@ -20,6 +22,7 @@ from actlab.operate.stopping import StopWish
 MARK = "made-by-actlab-demo"
 REPORT = "report.html"
 PROGRAMS = ("worker", "api", "sweeper")
+POLL_S = 0.5
 
 QUESTION: dict[str, Any] = {
     "name": "Why ReLU?",
@@ -39,7 +42,7 @@ class DemoFailed(CannotStart):
 
 
 def demo(*, data: Path, workers: int | None, quick: bool) -> None:
-    """Raises CannotStart, ProgramFailed or DemoFailed where it does not come to an answer, Interrupted at a signal."""
+    """Raises CannotStart, ProgramFailed or DemoFailed where it does not come to an answer; exits with 130 at a signal."""
     check_parts()
     _check_ours(data)
     with held(data) as place, StopWish() as wish:
@@ -60,13 +63,14 @@ def _ask(place: Place, wish: StopWish, question: Json, workers: int | None) -> N
         experiment = lab.submit(question)
         click.echo(f"Asked {running.url}: {question['name']} ({experiment['plan']['runs']} networks)", err=True)
         with following() as look:
-
-            def watch(experiment: Json) -> None:
-                wish.check()
+            while experiment["state"] not in ENDED:
+                wish.wait(POLL_S)
                 running.tend()
+                # An API that has died is not there until it was tended to.
+                with suppress(Unreachable):
+                    experiment = lab.get(experiment["id"])
                 look(experiment)
-
-            end = lab.wait(experiment["id"], on_progress=watch)
+            end = experiment
         if end["state"] != "succeeded":
             raise DemoFailed(_what_failed(end, place))
         console().print(tables.summary(lab.summary(end["id"])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,25 @@ def test_a_submit_that_stumbles_is_sent_again_with_the_same_key(trouble: Answer)
     assert experiment == EXPERIMENT
     assert [request.body for request in server.requests] == [{"activations": ["relu"]}] * 3
     assert len({request.headers["Idempotency-Key"] for request in server.requests}) == 1
+
+
+def test_a_delete_whose_first_answer_was_lost_has_still_deleted() -> None:
+    gone = Answer(404, {"title": "Not Found"})
+    with stumbling(HANG_UP, gone) as server, Lab(server.url) as lab:
+        lab.delete("1")
+
+    with stumbling(gone) as server, Lab(server.url) as lab, pytest.raises(NotFound):
+        lab.delete("1")
+
+
+def test_a_refused_report_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    earlier = tmp_path / "report.html"
+    earlier.write_text("earlier")
+
+    with stumbling(BUSY) as server, Lab(server.url) as lab, pytest.raises(Refused):
+        lab.report("1", earlier)
+
+    assert earlier.read_text() == "earlier"
 
 
 def test_two_submits_have_two_keys() -> None:
