@@ -42,7 +42,7 @@ class DemoFailed(CannotStart):
 
 
 def demo(*, data: Path, workers: int | None, quick: bool) -> None:
-    """Raises CannotStart, ProgramFailed or DemoFailed where it does not come to an answer; exits with 130 at a signal."""
+    """Raises CannotStart, ProgramFailed or DemoFailed where there is no answer; exits with 130 at a signal."""
     check_parts()
     _check_ours(data)
     with held(data) as place, StopWish() as wish:
