@@ -16,6 +16,9 @@ from scipy.special import stdtr, stdtrit
 MOST_MISSING = 0.1
 """Share of pairs that may lack a member before a comparison says nothing."""
 
+_TOO_LARGE = "too large for a mean and an interval"
+_EPSILON = float(np.finfo(np.float64).eps)
+
 Values = Mapping[int, float | None]
 """Every planned replicate to its value; None where its run has not succeeded, diverged, or its value is undefined."""
 
@@ -53,19 +56,25 @@ class ArmComparison:
     """None for a baseline itself."""
 
 
-def estimate(values: Iterable[float], *, level: float = 0.95) -> Estimate:
-    """The mean with its t interval at `level`."""
+def estimate(values: Iterable[float], *, level: float = 0.95, rounding: float = 0.0) -> Estimate:
+    """The mean with its t interval at `level`. Values that differ by no more than `rounding` are the same value."""
     sample = np.asarray(list(values), dtype=np.float64)
     n = len(sample)
     if n == 0:
         return Estimate(0, None, None, None, None, "no finished run has a value")
-    mean = float(sample.mean())
-    if n == 1:
+    if not np.isfinite(sample).all():
+        return Estimate(n, None, None, None, None, _TOO_LARGE)
+    # Sums of squares overflow long before the values do.
+    scale = float(np.abs(sample).max()) or 1.0
+    mean = scale * float((sample / scale).mean())
+    if n == 1 and math.isfinite(mean):
         return Estimate(1, mean, None, None, None, "one network has no spread")
-    sd = float(sample.std(ddof=1))
-    if np.ptp(sample) == 0:
-        return Estimate(n, mean, 0.0, mean, mean, "zero variance: all networks have the same value")
+    sd = scale * float((sample / scale).std(ddof=1)) if n > 1 else 0.0
     half = float(stdtrit(n - 1, 0.5 + level / 2)) * sd / math.sqrt(n)
+    if not math.isfinite(abs(mean) + half):
+        return Estimate(n, None, None, None, None, _TOO_LARGE)
+    if np.ptp(sample) <= rounding:
+        return Estimate(n, mean, 0.0, mean, mean, "zero variance: all networks have the same value")
     return Estimate(n, mean, sd, mean - half, mean + half)
 
 
@@ -109,12 +118,15 @@ def _difference(arm: Values, baseline: Values, *, level: float) -> Difference:
         if (a := arm.get(replicate)) is not None and (b := baseline.get(replicate)) is not None
     ]
     n, missing = len(pairs), len(replicates) - len(pairs)
-    spread = estimate([a - b for a, b in pairs], level=level)
+    # Equal differences of decimal fractions differ in their last bits: that is no spread.
+    rounding = 8 * _EPSILON * max((max(abs(a), abs(b)) for a, b in pairs), default=0.0)
+    spread = estimate([a - b for a, b in pairs], level=level, rounding=rounding)
     if replicates and missing > MOST_MISSING * len(replicates):
         note = f"{missing} of {len(replicates)} pairs lack a member (not finished, diverged or undefined): inconclusive"
         return Difference(n, missing, spread.mean, None, None, None, None, note)
     if spread.sd is None or spread.mean is None:
-        return Difference(n, missing, spread.mean, None, None, None, None, "fewer than two pairs")
+        note = "fewer than two pairs" if n < 2 else spread.note
+        return Difference(n, missing, spread.mean, None, None, None, None, note)
     if spread.sd == 0:
         return Difference(
             n,

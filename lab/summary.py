@@ -75,18 +75,17 @@ def _ranking(arms: Mapping[int, ArmSummary], score: Score) -> list[str]:
         return ["No run has finished with a score, so nothing can be said about it."]
     ranked = [
         f"{arm.label} with {score.say(mean)}{_interval(arm, score)}"
-        for mean, arm in sorted(scored, key=lambda pair: pair[0], reverse=True)
+        for mean, arm in sorted(scored, key=lambda pair: pair[0], reverse=score.higher_is_better)
     ]
     if len(ranked) == 1:
         return [f"Mean {score.name}: {ranked[0]}."]
-    return [f"Highest mean {score.name}: {ranked[0]}; lowest: {ranked[-1]}."]
+    best, worst = ("Highest", "lowest") if score.higher_is_better else ("Lowest (best)", "highest")
+    return [f"{best} mean {score.name}: {ranked[0]}; {worst}: {ranked[-1]}."]
 
 
 def _interval(arm: ArmSummary, score: Score) -> str:
-    low, high = arm.score.estimate.low, arm.score.estimate.high
-    return (
-        "" if low is None or high is None else f" ({score.say(low)} to {score.say(high)}, n = {arm.score.estimate.n})"
-    )
+    low, high, n = arm.score.estimate.low, arm.score.estimate.high, arm.score.estimate.n
+    return f" (n = {n})" if low is None or high is None else f" ({score.say(low)} to {score.say(high)}, n = {n})"
 
 
 def _against_baseline(

@@ -93,6 +93,9 @@ _COMMON: dict[str, Any] = {
     "worker_pool": "prefork",
     "worker_pool_start_method": "spawn",
     "worker_max_tasks_per_child": 200,
+    # A spawned child is up once it has imported torch. On a busy machine that outlasts Celery's 4 s, at which it kills
+    # the child and spawns the next, for ever.
+    "worker_proc_alive_timeout": 120.0,
     # The broker's publish and subscribe is where a worker's main process crashed.
     "worker_enable_remote_control": False,
     "worker_send_task_events": False,

@@ -96,6 +96,30 @@ def test_too_little_is_said_rather_than_interpolated() -> None:
     assert "zero variance" in same.note
 
 
+def test_equal_differences_of_fractions_have_no_spread_however_they_round() -> None:
+    values = {0: {0: 0.1 + 0.2, 1: 0.3, 2: 0.6}, 1: {0: 0.4, 1: 0.4, 2: 0.7}}
+
+    difference = compare(values, {0: 0, 1: 0})[1].difference
+
+    assert difference is not None
+    assert difference.p is None
+    assert "zero variance" in difference.note
+
+
+@pytest.mark.parametrize("values", [[1e200, 2e200, 4e200], [1e308, -1e308, 1e308, 1e308], [1.7e308, 1.6e308]])
+def test_huge_values_give_finite_numbers_or_a_reason(values: list[float]) -> None:
+    found = estimate(values)
+
+    shown = (found.mean, found.sd, found.low, found.high)
+    assert all(number is None for number in shown) or all(
+        number is not None and np.isfinite(number) for number in shown
+    )
+    assert found.mean is not None or found.note
+    compared = compare({0: dict(enumerate(values)), 1: dict(enumerate(reversed(values)))}, {0: 0, 1: 0})[1].difference
+    assert compared is not None
+    assert compared.p is None or np.isfinite(compared.p)
+
+
 def test_an_arm_that_no_run_finished_is_there_with_n_zero() -> None:
     compared = compare({0: {0: 1.0, 1: 2.0}}, {0: 0, 1: 0})
 

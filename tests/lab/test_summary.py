@@ -68,7 +68,10 @@ def test_a_layer_that_is_dead_as_a_whole_is_a_hundred_percent() -> None:
 
 
 def test_for_a_loss_lower_is_better() -> None:
-    assert "worse: tanh by 0.1 to 0.3" in say(an_arm("relu"), an_arm("tanh", difference=(0.1, 0.3)), task="regression")
+    said = say(an_arm("relu", 0.2), an_arm("tanh", 0.4, difference=(0.1, 0.3)), task="regression")
+
+    assert "Lowest (best) mean test loss: relu" in said
+    assert "worse: tanh by 0.1 to 0.3" in said
 
 
 def test_a_gradient_that_shrinks_is_named_with_its_factor() -> None:

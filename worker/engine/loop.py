@@ -114,7 +114,7 @@ class StackTraining:
         if first:
             self._health.start(reading.dead)
         else:
-            self._health.update(reading.dead, self._alive)
+            self._health.update(reading.dead, self._alive & reading.is_finite())
         torch.where(self._alive, curves, self._last_curves, out=self._last_curves)
         self._loss_before += self._loss_since
         self._loss_since.zero_()

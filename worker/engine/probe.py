@@ -32,6 +32,11 @@ class Reading:
     loss: Tensor
     dead: Tensor
 
+    def is_finite(self) -> Tensor:
+        """(M,): whether a network can be read at all. Before its loss is NaN, its weights may already be."""
+        sums = self.measurements["preactivation_std"].sum(1) + self.measurements["weight_norm"].sum(1)
+        return (sums + self.loss).isfinite()
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:

@@ -9,6 +9,7 @@ import torch
 
 from lab.catalog.measurements import CURVES
 from lab.plan import Stack
+from lab.records import StackRecord
 from lab.spec import DatasetSpec
 from tests.builders import a_spec
 from tests.worker.engine.stacks import a_training, batches_of, layers_of, the_stack, train
@@ -111,6 +112,25 @@ def test_nothing_is_reported_of_a_network_once_it_has_diverged() -> None:
     assert result.loss_auc is None
     assert result.train_loss == last_well.curves["train_loss"][2]
     assert result.dead_fraction_end == tuple(last_well.measurements["dead_fraction"][2])
+
+
+def test_units_of_a_network_whose_weights_are_no_numbers_are_neither_dead_nor_revived() -> None:
+    rates = (("training.learning_rate", (1e2, 1e3, 1e4, 1e5)),)
+    stack = the_stack(a_spec("relu", "gelu", dataset=REGRESSION, steps=30, points=31, replicates=8, sweep=rates))
+    training = a_training(stack)
+
+    records = train(training, stack)
+
+    diverged = [(m, result) for m, result in enumerate(training.results()) if result.diverged_at]
+    assert diverged
+    for m, result in diverged:
+        last = [record for record in records if _is_readable(record, m)][-1]
+        assert result.dead_fraction_end == tuple(last.measurements["dead_fraction"][m])
+
+
+def _is_readable(record: StackRecord, m: int) -> bool:
+    layers = [record.measurements[name][m] for name in ("weight_norm", "preactivation_std")]
+    return bool(np.isfinite(record.curves["probe_loss"][m]) and np.isfinite(layers).all())
 
 
 def test_a_stack_that_has_diverged_as_a_whole_comes_to_its_end() -> None:
