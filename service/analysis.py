@@ -13,9 +13,9 @@ from lab.statistics import ArmComparison, Estimate
 from service.answers import ComparisonAnswer, FigureAnswer, SummaryAnswer
 from service.blueprint import Blueprint
 from service.drawing import FIGURES, draw
-from service.findings import Findings, compared, find, probe_size
+from service.findings import Findings, compared, find, probe_sizes
 from service.parts import parts
-from service.queries import ComparisonQuery
+from service.query_strings import ComparisonQuery
 from store import queries, submissions
 from store.metrics import RUN_METRICS, MetricValues, metric_values
 from store.models import Arm
@@ -38,15 +38,18 @@ def comparison(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
     spec = ExperimentSpec.from_json(experiment.spec)
     results = compared(arms, values, level=level)
     labels = {arm.position: arm.label for arm in arms}
+    sizes = probe_sizes(spec)
     return {
         "metric": metric,
         "definition": (CURVES | DERIVED | MEASUREMENTS)[metric].definition,
         "layer": (query["layer"] or "mean") if metric in MEASUREMENTS else None,
         "at": None if metric in RUN_METRICS else query["at"],
         "level": level,
-        "probe_size": probe_size(spec),
+        "probe_size": min(sizes.values()),
         "baseline": spec.activations[spec.baseline].label,
-        "arms": [_compared(arm, results[arm.position], values, labels) for arm in arms],
+        "arms": [
+            _compared(arm, results[arm.position], values, labels) | {"probe_size": sizes[arm.position]} for arm in arms
+        ],
     }
 
 
@@ -80,7 +83,9 @@ def table(findings: Findings) -> dict[str, Any]:
             "activation_mean": summary.activation_mean.mean,
             "n": summary.score.estimate.n,
             "failed": summary.failed,
+            "cancelled": summary.cancelled,
             "diverged": summary.diverged,
+            "probe_size": findings.probe_sizes[arm],
         }
         for arm, summary in findings.summaries.items()
     ]
@@ -99,6 +104,7 @@ def _compared(arm: Arm, result: ArmComparison, values: MetricValues, labels: dic
         "swept": arm.swept,
         **asdict(result.estimate),
         "failed": values.failed[arm.position],
+        "cancelled": values.cancelled[arm.position],
         "diverged": values.diverged[arm.position],
         "difference": None if difference is None else {"to": labels[arm.baseline_position], **asdict(difference)},
     }

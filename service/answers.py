@@ -13,6 +13,9 @@ Number = ma.fields.Float
 Whole = ma.fields.Integer
 Text = ma.fields.String
 
+_PROBE = "Training inputs on which the statistics were taken."
+_SMALLEST_PROBE = _PROBE + " The fewest of any arm, where the sweep changes the training set."
+
 
 class Answer(ma.Schema):
     """An object whose every key is always there."""
@@ -122,7 +125,7 @@ class RowsAnswer(Answer):
         metadata={"description": "Name to values: one list a column, all of one length."},
     )
     next = _or_null(Text, "Cursor of the next page.")
-    probe_size = Whole(metadata={"description": "Training inputs on which the statistics were taken."})
+    probe_size = Whole(metadata={"description": _SMALLEST_PROBE})
 
 
 class DifferenceAnswer(Answer):
@@ -143,7 +146,9 @@ class ComparedArmAnswer(Answer):
     swept = ma.fields.Dict()
     n = Whole(metadata={"description": "Networks with a value."})
     failed = Whole()
+    cancelled = Whole()
     diverged = Whole()
+    probe_size = Whole(metadata={"description": _PROBE})
     mean = _or_null(Number)
     sd = _or_null(Number)
     low = _or_null(Number)
@@ -160,7 +165,7 @@ class ComparisonAnswer(Answer):
     )
     at = _or_null(Text, "Null where it plays no part.")
     level = Number()
-    probe_size = Whole()
+    probe_size = Whole(metadata={"description": _SMALLEST_PROBE})
     baseline = Text()
     arms = ma.fields.List(ma.fields.Nested(ComparedArmAnswer))
 
@@ -183,13 +188,15 @@ class SummaryRowAnswer(Answer):
     activation_mean = _or_null(Number)
     n = Whole()
     failed = Whole()
+    cancelled = Whole()
     diverged = Whole()
+    probe_size = Whole(metadata={"description": _PROBE})
 
 
 class SummaryAnswer(Answer):
     table = ma.fields.List(ma.fields.Nested(SummaryRowAnswer))
     answer = ma.fields.List(Text(), metadata={"description": "Sentences that follow from the table."})
-    probe_size = Whole()
+    probe_size = Whole(metadata={"description": _SMALLEST_PROBE})
 
 
 class FigureAnswer(Answer):

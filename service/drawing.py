@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import fmean
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
@@ -11,87 +11,95 @@ from lab.catalog.datasets import DATASETS
 from lab.figures import Figure, Line, Point, intervals, over_layers, over_steps
 from lab.summary import SCORES, Score
 from service.findings import LEVEL, compared
-from store import queries, submissions
-from store.metrics import metric_values, series
+from store import queries, series, submissions
+from store.metrics import metric_values
+from store.models import TERMINAL
 
 MOST_LINES = 40
 """Arms that are drawn; a reader cannot tell more lines apart."""
 
-Rows = Sequence[tuple[int, int, float | None]]
-"""(arm, place on the x axis, mean)."""
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is drawn: the first arms of an experiment, position to label."""
+
+    experiment_id: str
+    labels: Mapping[int, str]
+    n_arms: int
+    ended: bool
+    score: Score
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        return () if self.ended else ("networks that still train included",)
+
+    def title(self, of: str, *notes: str) -> str:
+        """Says what a reader of the figure alone would not know."""
+        if len(self.labels) < self.n_arms:
+            notes += (f"first {len(self.labels)} of {self.n_arms} arms",)
+        return f"{of} ({'; '.join(notes)})" if notes else of
+
+    def lines(self, means: series.Means) -> list[Line]:
+        found: dict[int, list[tuple[int, float | None]]] = {arm: [] for arm in self.labels}
+        for arm, x, mean in means:
+            found[arm].append((x, mean))
+        return [Line(self.labels[arm], [x for x, _ in points], [y for _, y in points]) for arm, points in found.items()]
 
 
 def draw(session: Session, experiment_id: str, name: str) -> Figure:
     """`name` is one of FIGURES. Raises NotFound."""
     experiment = submissions.get(session, experiment_id)
-    labels = {arm.position: arm.label for arm in queries.arms(session, experiment_id)[:MOST_LINES]}
-    score = SCORES[DATASETS[experiment.spec["dataset"]["name"]].task]
-    return FIGURES[name](session, experiment_id, labels, score)
-
-
-def _learning_curves(session: Session, experiment_id: str, labels: Mapping[int, str], score: Score) -> Figure:
-    columns = series(session, experiment_id, score.name.replace(" ", "_"), table="curves")
-    rows = list(zip(columns["arm"], columns["step"], columns["mean"], strict=True))
-    return over_steps(
-        _lines(rows, labels), title=f"{score.name.capitalize()} (mean over replicates)", y_title=score.name
-    )
-
-
-def _dead_fraction(session: Session, experiment_id: str, labels: Mapping[int, str], _: Score) -> Figure:
-    columns = series(session, experiment_id, "dead_fraction", table="measurements")
-    layers: dict[tuple[int, int], list[float]] = {}
-    for arm, step, mean in zip(columns["arm"], columns["step"], columns["mean"], strict=True):
-        if mean is not None:
-            layers.setdefault((arm, step), []).append(mean)
-    rows = [(arm, step, fmean(means)) for (arm, step), means in layers.items()]
-    return over_steps(_lines(rows, labels), title="Dead hidden units (mean over layers)", y_title="dead fraction")
-
-
-def _gradient_flow(session: Session, experiment_id: str, labels: Mapping[int, str], _: Score) -> Figure:
-    return over_layers(
-        _lines(_by_layer(session, experiment_id, "delta_norm", pick=min), labels),
-        title="Per-sample gradient norm before training",
-        y_title="delta_norm",
-        logarithmic=True,
-    )
-
-
-def _mean_activation(session: Session, experiment_id: str, labels: Mapping[int, str], _: Score) -> Figure:
-    return over_layers(
-        _lines(_by_layer(session, experiment_id, "activation_mean", pick=max), labels),
-        title="Mean activation at the last step",
-        y_title="activation_mean",
-    )
-
-
-def _comparison(session: Session, experiment_id: str, labels: Mapping[int, str], score: Score) -> Figure:
     arms = queries.arms(session, experiment_id)
-    values = metric_values(session, experiment_id, score.name.replace(" ", "_"))
-    estimates = {arm: result.estimate for arm, result in compared(arms, values, level=LEVEL).items() if arm in labels}
-    points = [Point(labels[arm], e.mean, e.low, e.high) for arm, e in estimates.items()]
-    return intervals(points, title=f"{score.name.capitalize()} ({100 * LEVEL:g} % intervals)", x_title=score.name)
+    subject = Subject(
+        experiment_id=experiment_id,
+        labels={arm.position: arm.label for arm in arms[:MOST_LINES]},
+        n_arms=len(arms),
+        ended=experiment.state in TERMINAL,
+        score=SCORES[DATASETS[experiment.spec["dataset"]["name"]].task],
+    )
+    return FIGURES[name](session, subject)
 
 
-FIGURES: dict[str, Callable[[Session, str, Mapping[int, str], Score], Figure]] = {
+def _learning_curves(session: Session, subject: Subject) -> Figure:
+    score = subject.score
+    means = series.by_step(session, subject.experiment_id, score.metric, subject.labels)
+    title = subject.title(f"{score.name.capitalize()}, mean over networks", *subject.live)
+    return over_steps(subject.lines(means), title=title, y_title=score.name)
+
+
+def _dead_fraction(session: Session, subject: Subject) -> Figure:
+    means = series.by_step(session, subject.experiment_id, "dead_fraction", subject.labels)
+    title = subject.title("Dead hidden units, mean over layers and networks", *subject.live)
+    return over_steps(subject.lines(means), title=title, y_title="share of hidden units that are dead (dead_fraction)")
+
+
+def _gradient_flow(session: Session, subject: Subject) -> Figure:
+    means = series.by_layer(session, subject.experiment_id, "delta_norm", subject.labels, at="first")
+    title = subject.title("Per-sample gradient norm before training", *subject.live)
+    y_title = "per-sample gradient norm (delta_norm)"
+    return over_layers(subject.lines(means), title=title, y_title=y_title, logarithmic=True)
+
+
+def _mean_activation(session: Session, subject: Subject) -> Figure:
+    means = series.by_layer(session, subject.experiment_id, "activation_mean", subject.labels, at="last")
+    title = subject.title("Mean activation at the last step", *subject.live)
+    return over_layers(subject.lines(means), title=title, y_title="mean activation (activation_mean)")
+
+
+def _comparison(session: Session, subject: Subject) -> Figure:
+    arms = queries.arms(session, subject.experiment_id)
+    values = metric_values(session, subject.experiment_id, subject.score.metric)
+    estimates = {arm: result.estimate for arm, result in compared(arms, values, level=LEVEL).items()}
+    shown = [(label, estimates[arm]) for arm, label in subject.labels.items()]
+    points = [Point(label, e.mean, e.low, e.high) for label, e in shown]
+    title = subject.title(subject.score.name.capitalize(), f"{100 * LEVEL:g} % intervals")
+    return intervals(points, title=title, x_title=subject.score.name)
+
+
+FIGURES: dict[str, Callable[[Session, Subject], Figure]] = {
     "learning_curves": _learning_curves,
     "gradient_flow": _gradient_flow,
     "dead_fraction": _dead_fraction,
     "mean_activation": _mean_activation,
     "comparison": _comparison,
 }
-
-
-def _by_layer(session: Session, experiment_id: str, name: str, *, pick: Callable[[Iterable[int]], int]) -> Rows:
-    """Means over replicates by layer, at the step that `pick` takes of the recorded ones."""
-    columns = series(session, experiment_id, name, table="measurements")
-    last = pick(columns["step"]) if columns["step"] else 0
-    rows = zip(columns["arm"], columns["layer"], columns["mean"], columns["step"], strict=True)
-    return [(arm, layer, mean) for arm, layer, mean, step in rows if step == last]
-
-
-def _lines(rows: Rows, labels: Mapping[int, str]) -> list[Line]:
-    found: dict[int, list[tuple[int, float | None]]] = {arm: [] for arm in labels}
-    for arm, x, mean in rows:
-        if arm in found:
-            found[arm].append((x, mean))
-    return [Line(labels[arm], [x for x, _ in points], [y for _, y in points]) for arm, points in found.items()]

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import jsonify, request, url_for
 
 from lab.errors import FieldError, InvalidRequest
-from lab.plan import Arm as PlannedArm
 from lab.plan import Plan, plan
 from lab.spec import ExperimentSpec
 from service.answers import DryRunAnswer, ExperimentAnswer, page_of
 from service.blueprint import Blueprint
 from service.parts import limits, parts
-from service.queries import ExperimentsQuery, SubmitHeaders, SubmitQuery
+from service.query_strings import ExperimentsQuery, SubmitHeaders, SubmitQuery
+from service.rendering import arm_json, experiment_json, plan_json
 from service.schemas import ExperimentSchema
 from store import submissions
-from store.models import RUNNING, STATES, Experiment
-from store.submissions import Counts, ExperimentFilters
+from store.models import Experiment
+from store.submissions import ExperimentFilters
 
 blueprint = Blueprint(
     "experiments", __name__, url_prefix="/v1/experiments", description="What was asked, and how far it is."
 )
-
-# One hint a stack wakes as many workers as can be of use; a worker that finds more queued sends the next hint itself.
-MOST_HINTS = 16
 
 
 @blueprint.route("", methods=["POST"])
@@ -44,8 +38,8 @@ def submit(spec: ExperimentSpec, query: dict[str, Any], headers: dict[str, Any])
     with parts().database.writing() as session:
         experiment = submissions.submit(session, spec, planned, idempotency_key=headers["key"])
         _check_same(experiment, spec, headers["key"])
-        answer = shown(experiment, submissions.counts(session, experiment.id))
-    parts().hints.send(min(experiment.n_stacks, MOST_HINTS))
+        answer = experiment_json(experiment, submissions.counts(session, experiment.id))
+    parts().hints.send(experiment.n_stacks)
     return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
 
 
@@ -60,7 +54,10 @@ def find(query: dict[str, Any]) -> dict[str, Any]:
             session, ExperimentFilters(**query), limit=limit, after=after, descending=descending
         )
         counts = submissions.counts_of(session, [experiment.id for experiment in found])
-        return {"items": [shown(experiment, counts[experiment.id]) for experiment in found], "next": following}
+        return {
+            "items": [experiment_json(experiment, counts[experiment.id]) for experiment in found],
+            "next": following,
+        }
 
 
 @blueprint.route("/<uuid:experiment_id>", methods=["GET"])
@@ -71,7 +68,7 @@ def get(experiment_id: Any) -> Any:
     with parts().database.reading() as session:
         experiment = submissions.get(session, str(experiment_id))
         counts = submissions.counts(session, experiment.id)
-        response = jsonify(ExperimentAnswer().dump(shown(experiment, counts)))
+        response = jsonify(ExperimentAnswer().dump(experiment_json(experiment, counts)))
     response.set_etag(f"{experiment.version}-{counts.steps}", weak=True)
     return response.make_conditional(request)
 
@@ -83,7 +80,7 @@ def cancel(experiment_id: Any) -> dict[str, Any]:
     """Cancel an experiment: queued work ends now, running work within seconds."""
     with parts().database.writing() as session:
         experiment = submissions.cancel(session, str(experiment_id))
-        return shown(experiment, submissions.counts(session, experiment.id))
+        return experiment_json(experiment, submissions.counts(session, experiment.id))
 
 
 @blueprint.route("/<uuid:experiment_id>", methods=["DELETE"])
@@ -94,41 +91,6 @@ def delete(experiment_id: Any) -> None:
         submissions.delete(session, str(experiment_id))
 
 
-def shown(experiment: Experiment, counts: Counts) -> dict[str, Any]:
-    """The experiment as the API shows it."""
-    progress = counts.steps / experiment.steps_total
-    return {
-        "id": experiment.id,
-        "name": experiment.name,
-        "tags": experiment.tags,
-        "state": experiment.state,
-        "version": experiment.version,
-        "progress": min(progress, 1.0),
-        "eta_s": _eta_s(experiment, progress),
-        "created_at": experiment.created_at,
-        "started_at": experiment.started_at,
-        "finished_at": experiment.finished_at,
-        "plan": {
-            "arms": experiment.n_arms,
-            "runs": experiment.n_runs,
-            "stacks": experiment.n_stacks,
-            "cost_flops": experiment.cost_flops,
-            "steps": experiment.steps_total,
-        },
-        "runs": {state: counts.runs.get(state, 0) for state in STATES} | {"diverged": counts.diverged},
-        "failures": [asdict(failure) for failure in counts.failures],
-        "spec": experiment.spec,
-        "spec_digest": experiment.spec_digest,
-    }
-
-
-def _eta_s(experiment: Experiment, progress: float) -> float | None:
-    if experiment.state != RUNNING or experiment.started_at is None or progress <= 0:
-        return None
-    elapsed_s = (datetime.now(UTC) - experiment.started_at).total_seconds()
-    return max(0.0, elapsed_s * (1 - progress) / progress)
-
-
 def _check_same(experiment: Experiment, spec: ExperimentSpec, key: str | None) -> None:
     asked = (spec.digest, spec.name, list(spec.tags))
     if (experiment.spec_digest, experiment.name, experiment.tags) != asked:
@@ -137,27 +99,6 @@ def _check_same(experiment: Experiment, spec: ExperimentSpec, key: str | None) -
 
 
 def _dry_run(spec: ExperimentSpec, planned: Plan) -> dict[str, Any]:
-    return {
-        "plan": {
-            "arms": len(planned.arms),
-            "runs": planned.n_runs,
-            "stacks": len(planned.stacks),
-            "cost_flops": planned.cost_flops,
-            "steps": sum(len(stack.runs) * stack.shape.steps for stack in planned.stacks),
-        },
-        "spec": spec.to_json(),
-        "arms": _planned_arms(planned.arms),
-    }
-
-
-def _planned_arms(arms: Sequence[PlannedArm]) -> list[dict[str, Any]]:
-    return [
-        {
-            "position": arm.position,
-            "label": arm.label,
-            "activation": {"name": arm.activation.name, **dict(arm.activation.parameters)},
-            "swept": dict(arm.swept),
-            "baseline": arm.baseline,
-        }
-        for arm in arms
-    ]
+    experiment = submissions.drafted(spec, planned)
+    arms = [submissions.drafted_arm(arm) for arm in planned.arms]
+    return {"plan": plan_json(experiment), "spec": experiment.spec, "arms": [arm_json(arm) for arm in arms]}

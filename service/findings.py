@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from lab import cost
 from lab.catalog.datasets import DATASETS
+from lab.plan import arms_of
 from lab.spec import ExperimentSpec
 from lab.statistics import ArmComparison, Estimate, compare, estimate
 from lab.summary import SCORES, ArmSummary, Score, answer
@@ -26,11 +28,16 @@ class Findings:
     spec: ExperimentSpec
     arms: Sequence[Arm]
     score: Score
-    probe_size: int
+    probe_sizes: Mapping[int, int]
     summaries: Mapping[int, ArmSummary]
     test_accuracy: Mapping[int, Estimate]
     test_loss: Mapping[int, Estimate]
     answer: Sequence[str]
+
+    @property
+    def probe_size(self) -> int:
+        """The smallest."""
+        return min(self.probe_sizes.values())
 
 
 def find(session: Session, experiment_id: str) -> Findings:
@@ -57,21 +64,22 @@ def find(session: Session, experiment_id: str) -> Findings:
             gradient_ratio=ratio[arm.position],
             activation_mean=mean[arm.position],
             failed=loss.failed[arm.position],
+            cancelled=loss.cancelled[arm.position],
             diverged=loss.diverged[arm.position],
         )
         for arm in arms
     }
-    size = probe_size(spec)
+    sizes = probe_sizes(spec)
     return Findings(
         experiment=experiment,
         spec=spec,
         arms=arms,
         score=score,
-        probe_size=size,
+        probe_sizes=sizes,
         summaries=summaries,
         test_accuracy=_estimates(accuracy),
         test_loss=_estimates(loss),
-        answer=answer(summaries, _baselines(arms), score, level=LEVEL, probe_size=size),
+        answer=answer(summaries, _baselines(arms), score, level=LEVEL, probe_size=min(sizes.values())),
     )
 
 
@@ -79,12 +87,9 @@ def compared(arms: Sequence[Arm], values: MetricValues, *, level: float) -> dict
     return compare(values.values, _baselines(arms), level=level)
 
 
-def probe_size(spec: ExperimentSpec) -> int:
-    """Training inputs that statistics are taken on; the fewest, where the sweep changes the training set."""
-    parameters = dict(spec.dataset.parameters)
-    swept = dict(spec.sweep).get("dataset.n_train")
-    choices = [parameters | {"n_train": n} for n in swept] if swept else [parameters]
-    return min(spec.recording.probe_size, *(DATASETS[spec.dataset.name].sizes(choice)[0] for choice in choices))
+def probe_sizes(spec: ExperimentSpec) -> dict[int, int]:
+    """Arm position to the number of training inputs that statistics are taken on."""
+    return {arm.position: cost.probe_size(arm, spec.recording) for arm in arms_of(spec)}
 
 
 def _baselines(arms: Sequence[Arm]) -> dict[int, int]:

@@ -6,8 +6,19 @@ One process and many threads: views do little but wait for SQL.
 from __future__ import annotations
 
 import os
+import socket
+import sys
+from typing import Any
 
-bind = os.environ.get("ACTLAB_BIND", "127.0.0.1:8000")
+from store.settings import InvalidSettings, Settings
+from store.variables import is_loopback
+
+try:
+    settings = Settings.from_environ(os.environ)
+except InvalidSettings as error:
+    sys.exit(str(error))
+
+bind = settings.bind
 worker_class = "gthread"
 workers = 1
 threads = 64
@@ -17,3 +28,16 @@ keepalive = 5
 # The control socket would be one more way in, and a file to clean up.
 control_socket_disable = True
 accesslog = None
+
+
+def when_ready(server: Any) -> None:
+    """Sockets also come from the command line and from whoever started the program; nothing is served before this."""
+    for listener in server.LISTENERS:
+        if not (settings.trust_network or _is_local(listener.sock)):
+            sys.exit(
+                f"The API asks nobody who they are, so without ACTLAB_TRUST_NETWORK=yes it does not serve {listener}."
+            )
+
+
+def _is_local(listener: socket.socket) -> bool:
+    return listener.family == socket.AF_UNIX or is_loopback(listener.getsockname()[0])

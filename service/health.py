@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import marshmallow as ma
-import sqlalchemy as sa
-import structlog
 from flask import Response, jsonify
 
 from service.answers import Answer, Text
@@ -16,8 +14,6 @@ from service.parts import parts
 blueprint = Blueprint("health", __name__, description="Whether the service lives, and can do its work.")
 
 OK, UNREACHABLE = "ok", "unreachable"
-
-log = structlog.get_logger(__name__)
 
 
 class HealthAnswer(Answer):
@@ -42,17 +38,8 @@ def healthz() -> dict[str, Any]:
 @blueprint.response(200, ReadyAnswer)
 def readyz() -> Response:
     """The database is there. Without the broker work is accepted all the same, and waits."""
-    database, broker = _database(), UNREACHABLE if parts().hints.waiting() is None else OK
+    database = OK if parts().database.is_ready() else UNREACHABLE
+    broker = UNREACHABLE if parts().hints.waiting() is None else OK
     response = jsonify({"status": database, "database": database, "broker": broker})
     response.status_code = 200 if database == OK else 503
     return response
-
-
-def _database() -> str:
-    try:
-        with parts().database.reading() as session:
-            session.execute(sa.text("SELECT 1 FROM experiments LIMIT 1"))
-    except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is the same
-        log.warning("not_ready", error=str(error))
-        return UNREACHABLE
-    return OK

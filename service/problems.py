@@ -66,11 +66,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(NotFound, lambda error: problem(404, str(error)))
     app.register_error_handler(Conflict, lambda error: problem(409, str(error)))
     app.register_error_handler(Unavailable, lambda error: _unavailable(str(error)))
-    for kind in (
-        sqlalchemy.exc.OperationalError,
-        sqlalchemy.exc.InterfaceError,
-        sqlalchemy.exc.TimeoutError,
-    ):
+    for kind in (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError):
         app.register_error_handler(kind, _database_down)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import Response, jsonify
@@ -11,11 +10,13 @@ from lab.spec import ExperimentSpec
 from service import csv_text
 from service.answers import ArmAnswer, RowsAnswer, RunAnswer, page_of
 from service.blueprint import Blueprint
-from service.findings import probe_size
+from service.findings import probe_sizes
 from service.parts import parts
-from service.queries import CurvesQuery, MeasurementsQuery, RunsQuery
+from service.query_strings import CurvesQuery, MeasurementsQuery, RunsQuery
+from service.rendering import arm_json, run_json
 from store import queries, submissions
-from store.queries import MeasurementFilters, RunFilters, RunRow
+from store.models import Curve, Measurement
+from store.queries import MeasurementFilters, RunFilters
 
 blueprint = Blueprint(
     "results", __name__, url_prefix="/v1/experiments/<uuid:experiment_id>", description="What was recorded."
@@ -34,17 +35,7 @@ def arms(experiment_id: Any) -> dict[str, Any]:
     with parts().database.reading() as session:
         submissions.get(session, str(experiment_id))
         found = queries.arms(session, str(experiment_id))
-        items = [
-            {
-                "position": arm.position,
-                "label": arm.label,
-                "activation": {"name": arm.activation, **arm.parameters},
-                "swept": arm.swept,
-                "baseline": arm.baseline_position,
-            }
-            for arm in found
-        ]
-    return {"items": items, "next": None}
+    return {"items": [arm_json(arm) for arm in found], "next": None}
 
 
 @blueprint.route("/runs")
@@ -61,7 +52,7 @@ def runs(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
             limit=query["limit"],
             after=query["cursor"],
         )
-        return {"items": [_shown(row) for row in found], "next": following}
+        return {"items": [run_json(row) for row in found], "next": following}
 
 
 @blueprint.route(f"/runs/<int(max={_MAX_RUN_ID}):run_id>")
@@ -69,7 +60,7 @@ def runs(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
 def run(experiment_id: Any, run_id: int) -> dict[str, Any]:
     """Show one run."""
     with parts().database.reading() as session:
-        return _shown(queries.run(session, str(experiment_id), run_id))
+        return run_json(queries.run(session, str(experiment_id), run_id))
 
 
 @blueprint.route("/measurements")
@@ -78,7 +69,7 @@ def run(experiment_id: Any, run_id: int) -> dict[str, Any]:
 @blueprint.response(200, RowsAnswer)
 def measurements(query: dict[str, Any], experiment_id: Any) -> Response:
     """Rows of the statistics taken on the probe, by run, step and layer."""
-    return _rows(queries.measurements, query, str(experiment_id), name="measurements")
+    return _rows(Measurement, query, str(experiment_id))
 
 
 @blueprint.route("/curves")
@@ -87,10 +78,10 @@ def measurements(query: dict[str, Any], experiment_id: Any) -> Response:
 @blueprint.response(200, RowsAnswer)
 def curves(query: dict[str, Any], experiment_id: Any) -> Response:
     """Rows of losses and accuracies, by run and step."""
-    return _rows(queries.curves, query, str(experiment_id), name="curves")
+    return _rows(Curve, query, str(experiment_id))
 
 
-def _rows(read: Callable[..., Any], query: dict[str, Any], experiment_id: str, *, name: str) -> Response:
+def _rows(of: type[Measurement | Curve], query: dict[str, Any], experiment_id: str) -> Response:
     filters = MeasurementFilters(
         arms=query["arm"],
         activations=query["activation"],
@@ -101,37 +92,14 @@ def _rows(read: Callable[..., Any], query: dict[str, Any], experiment_id: str, *
     )
 
     # One page, one transaction: a long download never holds the database's history.
-    def page(limit: int, after: str | None) -> Any:
+    def page(limit: int, after: str | None) -> tuple[queries.Columns, str | None]:
         with parts().database.reading() as session:
-            return read(session, experiment_id, filters, query["columns"], limit=limit, after=after)
+            return queries.rows(session, experiment_id, of, filters, query["columns"], limit=limit, after=after)
 
     with parts().database.reading() as session:
         experiment = submissions.get(session, experiment_id)
     if query["format"] == "csv":
-        return csv_text.streamed(page, filename=f"{name}-{experiment_id}.csv")
+        return csv_text.streamed(page, filename=f"{of.__tablename__}-{experiment_id}.csv")
     columns, following = page(query["limit"] or PAGE, query["cursor"])
-    size = probe_size(ExperimentSpec.from_json(experiment.spec))
-    return jsonify({"columns": columns, "next": following, "probe_size": size})
-
-
-def _shown(row: RunRow) -> dict[str, Any]:
-    run = row.run
-    return {
-        "id": run.id,
-        "arm": row.arm.position,
-        "label": row.arm.label,
-        "replicate": run.replicate,
-        "state": run.state,
-        "stack": row.stack,
-        "diverged_at": run.diverged_at,
-        "train_loss": run.train_loss,
-        "probe_loss": run.probe_loss,
-        "test_loss": run.test_loss,
-        "test_accuracy": run.test_accuracy,
-        "loss_auc": run.loss_auc,
-        "dead_fraction_start": run.dead_fraction_start,
-        "dead_fraction_end": run.dead_fraction_end,
-        "units_died": run.units_died,
-        "units_revived": run.units_revived,
-        "layers": run.layers,
-    }
+    sizes = probe_sizes(ExperimentSpec.from_json(experiment.spec))
+    return jsonify({"columns": columns, "next": following, "probe_size": min(sizes.values())})

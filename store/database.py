@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy import Dialect, Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -16,6 +18,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator
 
 from lab.errors import Unavailable
+
+_log = structlog.get_logger()
 
 
 class Database:
@@ -62,6 +66,16 @@ class Database:
                 session.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = '30s'"))
             yield session
             session.commit()
+
+    def is_ready(self) -> bool:
+        """Whether it answers and has the lab's tables."""
+        try:
+            with self.reading() as session:
+                session.execute(sa.text("SELECT 1 FROM experiments LIMIT 1"))
+        except (SQLAlchemyError, Unavailable) as error:
+            _log.warning("database_not_ready", error=str(error))
+            return False
+        return True
 
     def close(self) -> None:
         self.engine.dispose()

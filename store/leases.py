@@ -41,7 +41,9 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class RanOn:
-    """Where a stack was trained: columns of `stacks`. Together with the seed they decide every bit of its numbers."""
+    """Where a stack was trained: columns of `stacks`. Its numbers are the same to the bit where these are, and the
+    CPU's capability or the GPU's model as well.
+    """
 
     device: str
     threads: int
@@ -70,11 +72,11 @@ def claim(session: Session, *, worker: str, lease_s: float) -> Claim | None:
     return claim
 
 
-def hold(session: Session, claim: Claim, *, step: int | None = None) -> int:
+def hold(session: Session, claim: Claim, *, step: int) -> int:
     """The fence: raises LeaseLost unless the stack is still this claim's, and keeps it so for the rest of the
-    transaction. Notes the step reached, where given. Returns the number of steps that the stack trains.
+    transaction. Notes the step reached. Returns the number of steps that the stack trains.
     """
-    steps = _change(session, claim, {"step": Stack.step if step is None else step}, Stack.steps)
+    steps = _change(session, claim, {"step": step}, Stack.steps)
     return int(steps[0])
 
 
@@ -97,9 +99,10 @@ def finish(session: Session, claim: Claim, results: Sequence[RunResult], ran_on:
     settle(session, claim.experiment_id, actor=claim.owner)
 
 
-def fail(session: Session, claim: Claim, *, error_class: str, error: str) -> None:
+def fail(session: Session, claim: Claim, *, error_class: str, error: str, ran_on: RanOn | None = None) -> None:
     """The stack has failed for good, for a reason of its own. Raises LeaseLost."""
-    _leave(session, claim, FAILED, reason=error_class, error_class=error_class, error=error)
+    where = {} if ran_on is None else asdict(ran_on)
+    _leave(session, claim, FAILED, reason=error_class, error_class=error_class, error=error, **where)
     settle(session, claim.experiment_id, actor=claim.owner)
 
 

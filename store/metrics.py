@@ -1,9 +1,10 @@
-"""One number per run, for comparing arms; and means over replicates, for figures."""
+"""One number per run, for comparing arms."""
 
 from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -13,14 +14,12 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from lab.catalog.measurements import CURVES, MEASUREMENTS
-from lab.errors import InvalidRequest, unknown
-from store.models import FAILED, SUCCEEDED, Arm, Curve, Measurement, Run, Stack
-from store.queries import Columns
+from lab.catalog.measurements import CURVES, DERIVED
+from store.models import CANCELLED, FAILED, SUCCEEDED, Arm, Measurement, Run, Stack
 
 GRADIENT_RATIO = "gradient_ratio"
 At = Literal["first", "last", "auc"]
-RUN_METRICS = ("test_accuracy", "test_loss", "probe_loss", "train_loss", "loss_auc", "units_died", "units_revived")
+RUN_METRICS = (*CURVES, *(name for name in DERIVED if name != GRADIENT_RATIO))
 """Metrics that a run has one of, whatever the layer and the step."""
 
 _LARGEST_EXPONENT = math.log(sys.float_info.max)
@@ -30,11 +29,13 @@ _LARGEST_EXPONENT = math.log(sys.float_info.max)
 class MetricValues:
     """A metric over an experiment: arm position to replicate to value. Every arm has an entry in each mapping.
 
-    `values` holds the runs that succeeded; None is a value that is undefined, or that divergence took.
+    `values` holds every planned replicate; None where the run has not succeeded, where it diverged, or where its value
+    is undefined. The other mappings count runs; a diverged one is one of those that succeeded.
     """
 
     values: Mapping[int, Mapping[int, float | None]]
     failed: Mapping[int, int]
+    cancelled: Mapping[int, int]
     diverged: Mapping[int, int]
 
 
@@ -43,55 +44,26 @@ def metric_values(
 ) -> MetricValues:
     """`metric` is one of RUN_METRICS, a name of the measurements, or `gradient_ratio`: the geometric mean factor by
     which the squared gradient norm changes per layer towards the input. `layer` None is the mean over layers; `auc`
-    the mean over steps by trapezoids, over the steps where the metric is defined. Raises InvalidRequest for an
-    unknown metric.
+    the mean over steps by trapezoids, over the steps where the metric is defined.
     """
-    known = (*RUN_METRICS, *MEASUREMENTS, GRADIENT_RATIO)
-    if metric not in known:
-        raise InvalidRequest([unknown("metric", metric, known)])
     found = (
         _run_level(session, experiment_id, metric)
         if metric in RUN_METRICS
         else _by_step(session, experiment_id, metric, layer, at)
     )
     values: dict[int, dict[int, float | None]] = {}
-    failed: dict[int, int] = {}
-    diverged: dict[int, int] = {}
-    for position in session.scalars(
-        sa.select(Arm.position).where(Arm.experiment_id == experiment_id).order_by(Arm.position)
-    ):
-        values[position], failed[position], diverged[position] = {}, 0, 0
+    failed, cancelled, diverged = Counter[int](), Counter[int](), Counter[int]()
     runs = sa.select(Arm.position, Run.id, Run.replicate, Run.state, Run.diverged_at).join(Arm, Arm.id == Run.arm_id)
-    ended = runs.where(Run.experiment_id == experiment_id, Run.state.in_((SUCCEEDED, FAILED)))
-    for arm, run_id, replicate, state, diverged_at in session.execute(ended.order_by(Arm.position, Run.replicate)):
-        if state == FAILED:
-            failed[arm] += 1
-            continue
-        diverged[arm] += diverged_at is not None
+    planned = runs.where(Run.experiment_id == experiment_id).order_by(Arm.position, Run.replicate)
+    for arm, run_id, replicate, state, diverged_at in session.execute(planned):
+        failed[arm] += state == FAILED
+        cancelled[arm] += state == CANCELLED
+        diverged[arm] += state == SUCCEEDED and diverged_at is not None
         # What a run shows before it diverges is its own only at the first step; later numbers depend on when it broke.
         comparable = diverged_at is None or (at == "first" and metric not in RUN_METRICS)
-        values[arm][replicate] = found.get(run_id) if comparable else None
-    return MetricValues(values, failed, diverged)
-
-
-def series(session: Session, experiment_id: str, name: str, *, table: Literal["measurements", "curves"]) -> Columns:
-    """The mean of a measurement or a curve over the runs of an arm: columns arm, step, layer (measurements only),
-    mean and n, the number of runs it is a mean of, ordered by arm, layer, step. Raises InvalidRequest for an unknown
-    name.
-    """
-    source, known = (Measurement.__table__, MEASUREMENTS) if table == "measurements" else (Curve.__table__, CURVES)
-    if name not in known:
-        raise InvalidRequest([unknown("name", name, tuple(known))])
-    keys = [Arm.position.label("arm"), *([source.c.layer] if table == "measurements" else []), source.c.step]
-    value = source.c[name]
-    query = (
-        sa.select(*keys, sa.func.avg(value), sa.func.count(value))
-        .join(Run, Run.id == source.c.run_id)
-        .join(Arm, Arm.id == Run.arm_id)
-    )
-    rows = session.execute(query.where(Run.experiment_id == experiment_id).group_by(*keys).order_by(*keys)).all()
-    names = [*(key.name for key in keys), "mean", "n"]
-    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+        counts = state == SUCCEEDED and comparable
+        values.setdefault(arm, {})[replicate] = found.get(run_id) if counts else None
+    return MetricValues(values, failed, cancelled, diverged)
 
 
 def _run_level(session: Session, experiment_id: str, metric: str) -> dict[int, float | None]:

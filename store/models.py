@@ -57,7 +57,9 @@ class Base(DeclarativeBase):
 
 
 class Experiment(Base):
-    """What one request asked for. `version` goes up by one with every change that a reader could see."""
+    """What one request asked for. `version` goes up by one with every change of a stack's state and every cancel; how
+    far its stacks are (`stacks.step`) does not show in it.
+    """
 
     __tablename__ = "experiments"
     __table_args__ = (

@@ -27,9 +27,16 @@ def position(text: str, *kinds: type) -> Key:
         key = None
     if not isinstance(key, list) or [type(part) for part in key] != list(kinds):
         raise bad(text)
-    if any(isinstance(part, int) and abs(part) > _LARGEST for part in key):
+    if not all(_can_be_asked_for(part) for part in key):
         raise bad(text)
     return tuple(key)
+
+
+def _can_be_asked_for(part: str | int) -> bool:
+    """Postgres takes no larger number, no U+0000, and no half of a surrogate pair."""
+    if isinstance(part, int):
+        return abs(part) <= _LARGEST
+    return "\0" not in part and not any("\ud800" <= character <= "\udfff" for character in part)
 
 
 def bad(text: str) -> InvalidRequest:

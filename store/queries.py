@@ -10,8 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from lab.catalog.measurements import CURVES, MEASUREMENTS
-from lab.errors import InvalidRequest, NotFound, unknown
+from lab.errors import NotFound
 from store import pages
 from store.models import Arm, BigId, Curve, Measurement, Run, Stack
 
@@ -78,73 +77,25 @@ def run(session: Session, experiment_id: str, run_id: int) -> RunRow:
     return RunRow(*row)
 
 
-def measurements(
+def rows(
     session: Session,
     experiment_id: str,
+    of: type[Measurement | Curve],
     filters: MeasurementFilters,
     fields: Sequence[str],
     *,
     limit: int,
     after: str | None = None,
 ) -> tuple[Columns, str | None]:
-    """A page of rows as columns: run_id, arm (its position), activation, replicate, step, layer, then `fields`,
-    ordered by run_id, step, layer; and the cursor of the next page. `fields` are names of the catalog, or
-    `undefined`. Raises InvalidRequest for an unknown field or a bad cursor.
+    """A page of rows as columns: run_id, arm (its position), activation, replicate, step, layer (measurements only),
+    then `fields`, ordered by run_id, step, layer; and the cursor of the next page. Curves have no layers to be narrowed
+    to. Raises InvalidRequest where `after` is no cursor.
     """
-    table = Measurement.__table__
-    key = (table.c.run_id, table.c.step, table.c.layer)
-    return _rows(
-        session,
-        experiment_id,
-        filters,
-        key,
-        _columns(table, fields, [*MEASUREMENTS, "undefined"]),
-        limit=limit,
-        after=after,
-    )
-
-
-def curves(
-    session: Session,
-    experiment_id: str,
-    filters: MeasurementFilters,
-    fields: Sequence[str],
-    *,
-    limit: int,
-    after: str | None = None,
-) -> tuple[Columns, str | None]:
-    """As `measurements`, of the losses: without layers."""
-    table = Curve.__table__
-    key = (table.c.run_id, table.c.step)
-    return _rows(
-        session, experiment_id, filters, key, _columns(table, fields, [*CURVES, "undefined"]), limit=limit, after=after
-    )
-
-
-_RUN_ROWS = sa.select(Run, Arm, Stack.position).join(Arm, Arm.id == Run.arm_id).join(Stack, Stack.id == Run.stack_id)
-
-
-def _columns(table: sa.FromClause, fields: Sequence[str], known: Sequence[str]) -> list[Column]:
-    errors = [unknown("fields", field, known) for field in fields if field not in known]
-    if errors:
-        raise InvalidRequest(errors)
-    return [table.c[field] for field in fields]
-
-
-def _rows(
-    session: Session,
-    experiment_id: str,
-    filters: MeasurementFilters,
-    key: tuple[Column, ...],
-    values: Sequence[Column],
-    *,
-    limit: int,
-    after: str | None,
-) -> tuple[Columns, str | None]:
-    run_id, *within = key
-    columns = [run_id, Arm.position, Arm.activation, Run.replicate, *within, *values]
-    names = ["run_id", "arm", "activation", "replicate", *(column.name for column in (*within, *values))]
-    query = sa.select(*columns).join(Run, Run.id == run_id).join(Arm, Arm.id == Run.arm_id)
+    table = of.__table__
+    run_id, *within = key = tuple(table.primary_key)
+    columns = [*within, *(table.c[field] for field in fields)]
+    query = sa.select(run_id, Arm.position, Arm.activation, Run.replicate, *columns)
+    query = query.join(Run, Run.id == run_id).join(Arm, Arm.id == Run.arm_id)
     query = query.where(Run.experiment_id == experiment_id, *_conditions(filters, key))
     if after is not None:
         position = [sa.literal(part, BigId) for part in pages.position(after, *[int] * len(key))]
@@ -152,10 +103,14 @@ def _rows(
         query = query.where(sa.tuple_(*key) > sa.tuple_(*position), Run.id >= position[0])
     # By the run's own id, though it is equal to the key's: so neither database sorts more than one run's rows.
     found = session.execute(query.order_by(Run.id, *within).limit(limit + 1)).all()
+    names = ["run_id", "arm", "activation", "replicate", *(column.name for column in columns)]
     page = {name: [row[i] for row in found[:limit]] for i, name in enumerate(names)}
     if len(found) <= limit:
         return page, None
     return page, pages.cursor(*(page[column.name][-1] for column in key))
+
+
+_RUN_ROWS = sa.select(Run, Arm, Stack.position).join(Arm, Arm.id == Run.arm_id).join(Stack, Stack.id == Run.stack_id)
 
 
 def _conditions(filters: MeasurementFilters, key: tuple[Column, ...]) -> Iterator[sa.ColumnElement[bool]]:

@@ -4,73 +4,94 @@ secret has one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any, NoReturn, TypeVar
 
 from lab.errors import LabError
 from lab.limits import Limits
+from store.variables import BIND, COUNT, DEVICE, FLAG, NAMES, POSITIVE, TEXT, WHOLE, Kind, is_local
 
 PREFIX = "ACTLAB_"
+Default = TypeVar("Default")
 
 
 class InvalidSettings(LabError):
     """A setting has a value that cannot be used."""
 
 
+def _setting(default: Default, kind: Kind) -> Default:
+    made: Default = field(default=default, metadata={"kind": kind})
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Read once at start, passed to whatever needs it. In the environment the names are upper case, after ACTLAB_."""
 
-    database_url: str = "sqlite:///actlab.sqlite"
-    broker_url: str = "redis://127.0.0.1:6379/0"
-    key_prefix: str = "actlab:"
-    device: str = "cpu"
-    """Where a worker trains: `cpu`, `cuda:0`, or `auto` for a GPU where there is one."""
-    processes: int = 0
-    """Training processes of one worker; 0 is one a core."""
-    threads: int = 0
-    """Threads of a training process; 0 shares the cores among the worker's processes."""
-    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    database_url: str = _setting("sqlite:///actlab.sqlite", TEXT)
+    broker_url: str = _setting("redis://127.0.0.1:6379/0", TEXT)
+    key_prefix: str = _setting("actlab:", TEXT)
+    bind: str = _setting("127.0.0.1:8000", BIND)
+    """Where the API listens."""
+    trust_network: bool = _setting(False, FLAG)
+    """Whether whoever can reach the API may do everything: it does not ask who they are."""
+    allowed_hosts: tuple[str, ...] = _setting(("127.0.0.1", "localhost", "[::1]"), NAMES)
     """Host headers the API answers to, without port."""
-    lease_s: float = 60.0
-    heartbeat_s: float = 10.0
-    sweep_s: float = 15.0
-    hint_old_s: float = 60.0
+    device: str = _setting("cpu", DEVICE)
+    """Where a worker trains: `cpu`, `cuda:0`, or `auto` for a GPU where there is one."""
+    processes: int = _setting(0, WHOLE)
+    """Training processes of one worker; 0 is one a core."""
+    threads: int = _setting(0, WHOLE)
+    """Threads of a training process; 0 shares the cores among the worker's processes."""
+    lease_s: float = _setting(60.0, POSITIVE)
+    heartbeat_s: float = _setting(10.0, POSITIVE)
+    """Less than half of a lease, so that one heartbeat may fail."""
+    sweep_s: float = _setting(15.0, POSITIVE)
+    hint_old_s: float = _setting(60.0, POSITIVE)
     """A stack that has waited for longer than this is hinted at again: its hint may be lost."""
-    max_losses: int = 3
+    max_losses: int = _setting(3, COUNT)
     """Lost leases in a row after which a stack fails."""
-    max_body_bytes: int = 64 * 1024
-    max_page: int = 200
+    max_body_bytes: int = _setting(64 * 1024, COUNT)
+    max_page: int = _setting(200, COUNT)
     limits: Limits = field(default_factory=Limits)
     """Each bound on a request is a setting of its own: ACTLAB_LIMIT_DEPTH, ACTLAB_LIMIT_COST, ..."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Raises InvalidSettings, naming the variable and its value, where one cannot be read."""
-        values = {f.name: _read(environ, PREFIX + f.name.upper(), f.default) for f in fields(cls) if f.name != "limits"}
-        limits = {f.name: _read(environ, f"{PREFIX}LIMIT_{f.name.upper()}", f.default) for f in fields(Limits)}
-        return cls(limits=Limits(**limits), **values)  # type: ignore[arg-type]  # _read keeps the type of the default
+        """Raises InvalidSettings, naming the variable and its value, where one cannot be used."""
+        own = {f.name: _read(environ, f.name, f.metadata["kind"], f.default) for f in fields(cls) if f.name != "limits"}
+        limits = {
+            f.name: _read(environ, f"limit_{f.name}", COUNT if isinstance(f.default, int) else POSITIVE, f.default)
+            for f in fields(Limits)
+        }
+        settings = cls(limits=Limits(**limits), **own)
+        _check_together(settings)
+        return settings
 
 
-def _read(environ: Mapping[str, str], name: str, default: object) -> object:
-    given = environ.get(name)
+def _read(environ: Mapping[str, str], name: str, kind: Kind, default: Any) -> Any:
+    given = environ.get(_variable(name))
     if given is None:
         return default
-    if isinstance(default, tuple):
-        return tuple(part.strip() for part in given.split(",") if part.strip())
-    if isinstance(default, int):
-        return _number(name, given, int, "a whole number, 0 or more")
-    if isinstance(default, float):
-        return _number(name, given, float, "a number, 0 or more")
-    return given
-
-
-def _number(name: str, given: str, kind: type[int] | type[float], allowed: str) -> float:
     try:
-        value = kind(given)
+        return kind.read(given)
     except ValueError:
-        value = -1
-    if not 0 <= value < math.inf:
-        raise InvalidSettings(f"{name}: given {given!r}; allowed: {allowed}.")
-    return value
+        _refuse(name, given, kind.allowed)
+
+
+def _check_together(settings: Settings) -> None:
+    if settings.heartbeat_s >= settings.lease_s / 2:
+        half = f"less than half of {_variable('lease_s')}, which is {settings.lease_s:g}"
+        _refuse("heartbeat_s", f"{settings.heartbeat_s:g}", half)
+    if not settings.trust_network and not is_local(settings.bind):
+        trusting = f"{_variable('trust_network')}=yes where everybody who can reach it may do everything"
+        _refuse("bind", settings.bind, f"a loopback address, for the API asks nobody who they are; or {trusting}")
+
+
+def _refuse(name: str, given: str, allowed: str) -> NoReturn:
+    raise InvalidSettings(f"{_variable(name)}: given {given!r}; allowed: {allowed}.")
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()

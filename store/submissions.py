@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.errors import Conflict, NotFound
+from lab.plan import Arm as PlannedArm
 from lab.plan import Plan
 from lab.spec import ExperimentSpec
 from store import pages
@@ -59,19 +60,8 @@ def submit(
     """Writes the experiment and all its work, queued. Where another request has just taken the key, the experiment it
     wrote comes back instead: compare digest, name and tags.
     """
-    experiment = Experiment(
-        name=spec.name,
-        tags=list(spec.tags),
-        spec=spec.to_json(),
-        spec_digest=spec.digest,
-        owner=owner,
-        idempotency_key=idempotency_key,
-        n_arms=len(plan.arms),
-        n_runs=plan.n_runs,
-        n_stacks=len(plan.stacks),
-        cost_flops=plan.cost_flops,
-        steps_total=sum(stack.shape.steps * len(stack.runs) for stack in plan.stacks),
-    )
+    experiment = drafted(spec, plan)
+    experiment.owner, experiment.idempotency_key = owner, idempotency_key
     try:
         with session.begin_nested():
             session.add(experiment)
@@ -82,6 +72,33 @@ def submit(
         return taken
     _add_work(session, experiment.id, plan)
     return experiment
+
+
+def drafted(spec: ExperimentSpec, plan: Plan) -> Experiment:
+    """The experiment as it would be on record."""
+    return Experiment(
+        name=spec.name,
+        tags=list(spec.tags),
+        spec=spec.to_json(),
+        spec_digest=spec.digest,
+        n_arms=len(plan.arms),
+        n_runs=plan.n_runs,
+        n_stacks=len(plan.stacks),
+        cost_flops=plan.cost_flops,
+        steps_total=sum(stack.shape.steps * len(stack.runs) for stack in plan.stacks),
+    )
+
+
+def drafted_arm(arm: PlannedArm) -> Arm:
+    """The arm as it would be on record."""
+    return Arm(
+        position=arm.position,
+        label=arm.label,
+        activation=arm.activation.name,
+        parameters=dict(arm.activation.parameters),
+        swept=dict(arm.swept),
+        baseline_position=arm.baseline,
+    )
 
 
 def find_by_key(session: Session, owner: str, key: str) -> Experiment | None:
@@ -119,24 +136,22 @@ def counts(session: Session, experiment_id: str) -> Counts:
 
 
 def counts_of(session: Session, experiment_ids: Sequence[str]) -> dict[str, Counts]:
-    """Of many experiments, in as many queries as of one."""
+    """Of many experiments, in as many queries as of one. A stack that no run belongs to any more plays no part."""
     runs: dict[str, dict[str, int]] = {each: dict.fromkeys(STATES, 0) for each in experiment_ids}
     diverged = dict.fromkeys(experiment_ids, 0)
     steps = dict.fromkeys(experiment_ids, 0)
     failures: dict[str, list[Failure]] = {each: [] for each in experiment_ids}
-    of_runs = sa.select(Run.experiment_id, Run.state, sa.func.count(), sa.func.count(Run.diverged_at))
-    for each, state, n, n_diverged in session.execute(
-        of_runs.where(Run.experiment_id.in_(experiment_ids)).group_by(Run.experiment_id, Run.state)
-    ):
+    of_runs = sa.select(
+        Run.experiment_id, Run.state, sa.func.count(), sa.func.count(Run.diverged_at), sa.func.sum(Stack.step)
+    )
+    of_runs = of_runs.join(Stack, Stack.id == Run.stack_id).where(Run.experiment_id.in_(experiment_ids))
+    for each, state, n, n_diverged, n_steps in session.execute(of_runs.group_by(Run.experiment_id, Run.state)):
         runs[each][state] = n
         diverged[each] += n_diverged
-    of_stacks = sa.select(Stack.experiment_id, sa.func.sum(Stack.n_runs * Stack.step))
-    for each, n in session.execute(
-        of_stacks.where(Stack.experiment_id.in_(experiment_ids)).group_by(Stack.experiment_id)
-    ):
-        steps[each] = int(n)
+        steps[each] += int(n_steps)
     failed = sa.select(Stack).where(Stack.experiment_id.in_(experiment_ids), Stack.error_class.is_not(None))
-    for stack in session.scalars(failed.order_by(Stack.position)):
+    owning = failed.where(sa.exists().where(Run.stack_id == Stack.id))
+    for stack in session.scalars(owning.order_by(Stack.position)):
         failures[stack.experiment_id].append(Failure(stack.position, stack.error_class or "", stack.error or ""))
     return {each: Counts(runs[each], diverged[each], steps[each], tuple(failures[each])) for each in experiment_ids}
 
@@ -173,18 +188,12 @@ def delete(session: Session, experiment_id: str) -> None:
 
 
 def _add_work(session: Session, experiment_id: str, plan: Plan) -> None:
-    arms = [
-        {
-            "experiment_id": experiment_id,
-            "position": arm.position,
-            "label": arm.label,
-            "activation": arm.activation.name,
-            "parameters": dict(arm.activation.parameters),
-            "swept": dict(arm.swept),
-            "baseline_position": arm.baseline,
-        }
-        for arm in plan.arms
-    ]
+    arms = [drafted_arm(arm) for arm in plan.arms]
+    for arm in arms:
+        arm.experiment_id = experiment_id
+    session.add_all(arms)
+    session.flush()
+    arm_ids = {arm.position: arm.id for arm in arms}
     stacks = [
         {
             "experiment_id": experiment_id,
@@ -195,9 +204,6 @@ def _add_work(session: Session, experiment_id: str, plan: Plan) -> None:
         }
         for stack in plan.stacks
     ]
-    arm_ids = {
-        position: arm_id for arm_id, position in session.execute(sa.insert(Arm).returning(Arm.id, Arm.position), arms)
-    }
     stack_ids = {
         position: each
         for each, position in session.execute(sa.insert(Stack).returning(Stack.id, Stack.position), stacks)
@@ -272,4 +278,7 @@ def _created(after: str) -> tuple[sa.ColumnElement[datetime], sa.ColumnElement[s
         created_at = datetime.fromisoformat(str(at))
     except ValueError:
         raise pages.bad(after) from None
+    # Cursors are made in UTC; another offset can lead out of the years that there are.
+    if created_at.utcoffset() != timedelta(0):
+        raise pages.bad(after)
     return sa.literal(created_at, UTCDateTime()), sa.literal(str(experiment_id))

@@ -36,7 +36,7 @@ class Swept:
     rehinted: int = 0
 
 
-class Health:
+class Uptime:
     """How long the database has been seen to answer without a gap. A suspended or overloaded machine makes a gap as
     well.
     """
@@ -68,12 +68,12 @@ def run(database: Database, settings: Settings, hints: Hints) -> NoReturn:
     Leases expire only after the database has been seen healthy for one full lease: while it was away, no worker could
     have extended its own.
     """
-    health = Health(longest_gap_s=2 * settings.sweep_s)
+    uptime = Uptime(longest_gap_s=2 * settings.sweep_s)
     while True:
         try:
-            swept = sweep(database, settings, hints, expire=health.seen(time.time()) >= settings.lease_s)
+            swept = sweep(database, settings, hints, expire=uptime.seen(time.time()) >= settings.lease_s)
         except (SQLAlchemyError, Unavailable) as error:
-            health = Health(longest_gap_s=2 * settings.sweep_s)
+            uptime = Uptime(longest_gap_s=2 * settings.sweep_s)
             _log.warning("not_swept", error=str(error))
         else:
             if swept != Swept():

@@ -68,7 +68,11 @@ def settle(session: Session, experiment_id: str, *, actor: str) -> None:
     values: dict[str, object] = {"version": Experiment.version + 1, "state": after}
     if after != before:
         note(session, experiment_id, [Change()], from_state=before, to_state=after, actor=actor)
-        values["started_at" if after == RUNNING else "finished_at"] = database_now()
+        values |= (
+            {"started_at": sa.func.coalesce(Experiment.started_at, database_now()), "finished_at": None}
+            if after == RUNNING
+            else {"finished_at": database_now()}
+        )
     session.execute(sa.update(Experiment).where(row).values(values), execution_options=BLIND)
 
 

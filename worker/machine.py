@@ -31,14 +31,9 @@ def device_name(settings: Settings) -> str:
 
     if settings.device == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(settings.device)
-    except RuntimeError:
-        device = None
-    n_gpus = torch.cuda.device_count()
-    if device is not None and device.type == "cpu":
-        return "cpu"
-    if device is not None and device.type == "cuda" and (device.index or 0) < n_gpus:
-        return f"cuda:{device.index or 0}"
+    device, n_gpus = torch.device(settings.device), torch.cuda.device_count()
+    index = device.index or 0
+    if index < n_gpus:
+        return f"cuda:{index}"
     allowed = f"cpu, auto, or cuda:N with N below {n_gpus}, the number of GPUs here"
     raise InvalidSettings(f"ACTLAB_DEVICE: given {settings.device!r}; allowed: {allowed}.")

@@ -76,9 +76,9 @@ def _train_or_fail(workplace: Workplace, claim: Claim, heartbeat: Heartbeat) -> 
 
 
 def _fail(workplace: Workplace, claim: Claim, heartbeat: Heartbeat, error: Exception) -> End:
-    name, sentence = type(error).__name__, shown(str(error), 500)
+    what = {"error_class": type(error).__name__, "error": shown(str(error), 500)}
     try:
-        persist(workplace.database, heartbeat, lambda s: leases.fail(s, claim, error_class=name, error=sentence))
+        persist(workplace.database, heartbeat, lambda s: leases.fail(s, claim, **what, ran_on=workplace.ran_on))
     except LeaseLost:
         return End.LOST
     return End.FAILED

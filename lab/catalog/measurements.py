@@ -6,16 +6,55 @@ of ONE sample's loss at the affine map's output.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was measured at one step: name to values, one a row. `last` says whether it is the run's last step."""
+
+    columns: Mapping[str, NDArray[np.float64]]
+    step: int
+    last: bool
+
+
+Where = NDArray[np.bool_] | bool
+"""Of each row, or of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """`undefined` says when the value is null by definition."""
+    """`undefined` says when the value is null by definition, and `is_undefined` where: a null elsewhere gets a reason
+    of its own.
+    """
 
     name: str
     definition: str
     undefined: str = ""
+    is_undefined: Callable[[Recorded], Where] = lambda _: False
+
+
+def _for_some_runs(_: Recorded) -> Where:
+    # What a run's activation or data set leaves undefined is so at every step.
+    return True
+
+
+def _at_the_start(recorded: Recorded) -> Where:
+    return recorded.step == 0
+
+
+def _without_an_update(recorded: Recorded) -> Where:
+    zero: NDArray[np.bool_] = recorded.columns["weight_norm"] == 0
+    return zero | (recorded.step == 0)
+
+
+def _without_a_rank(recorded: Recorded) -> Where:
+    nothing: NDArray[np.bool_] = (recorded.columns["activation_mean"] == 0) & (recorded.columns["activation_std"] == 0)
+    return nothing | (recorded.step > 0 and not recorded.last)
 
 
 MEASUREMENTS: dict[str, Measurement] = {
@@ -39,8 +78,14 @@ MEASUREMENTS: dict[str, Measurement] = {
             "saturated_fraction",
             "Share of entries with |phi'(h)| < 0.05 sup|phi'|.",
             "where sup|phi'| is infinite",
+            _for_some_runs,
         ),
-        Measurement("stuck_fraction", "Share of units saturated on every probe input.", "where sup|phi'| is infinite"),
+        Measurement(
+            "stuck_fraction",
+            "Share of units saturated on every probe input.",
+            "where sup|phi'| is infinite",
+            _for_some_runs,
+        ),
         Measurement(
             "dormant_fraction",
             "Share of units whose mean |x| over samples is at most 0.025 of the layer's mean of it "
@@ -62,11 +107,13 @@ MEASUREMENTS: dict[str, Measurement] = {
             "update_ratio",
             "Norm of the last optimizer update of W over weight_norm.",
             "at step 0, and where weight_norm is 0",
+            _without_an_update,
         ),
         Measurement(
             "effective_rank",
             "exp(-sum p ln p), p the singular values of x over their sum (Roy and Vetterli 2007).",
             "between step 0 and the last step, and where x is 0 everywhere",
+            _without_a_rank,
         ),
     )
 }
@@ -74,10 +121,10 @@ MEASUREMENTS: dict[str, Measurement] = {
 CURVES: dict[str, Measurement] = {
     entry.name: entry
     for entry in (
-        Measurement("train_loss", "Mean minibatch loss since the last recorded step.", "at step 0"),
+        Measurement("train_loss", "Mean minibatch loss since the last recorded step.", "at step 0", _at_the_start),
         Measurement("probe_loss", "Mean loss on the probe."),
         Measurement("test_loss", "Mean loss on the test set; batch norm uses its running statistics."),
-        Measurement("test_accuracy", "Share of test samples classified correctly.", "for regression"),
+        Measurement("test_accuracy", "Share of test samples classified correctly.", "for regression", _for_some_runs),
     )
 }
 

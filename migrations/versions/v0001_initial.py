@@ -273,7 +273,7 @@ def _create_views() -> None:
         """
         CREATE VIEW measurements_named AS SELECT
             e.id AS experiment_id, e.name AS experiment, a.position AS arm, a.label, a.activation,
-            r.id AS run_id, r.replicate,
+            r.id AS run_id, r.replicate, r.state,
             t.step, t.layer, t.preactivation_mean, t.preactivation_std, t.activation_mean, t.activation_std,
             t.activation_std_within, t.dead_fraction, t.inactive_fraction, t.saturated_fraction,
             t.stuck_fraction, t.dormant_fraction, t.delta_norm, t.weight_gradient_norm, t.weight_gradient_rms,
@@ -289,7 +289,7 @@ def _create_views() -> None:
         """
         CREATE VIEW curves_named AS SELECT
             e.id AS experiment_id, e.name AS experiment, a.position AS arm, a.label, a.activation,
-            r.id AS run_id, r.replicate,
+            r.id AS run_id, r.replicate, r.state,
             t.step, t.train_loss, t.probe_loss, t.test_loss, t.test_accuracy, t.undefined
         FROM curves t
         JOIN runs r ON r.id = t.run_id

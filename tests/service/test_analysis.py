@@ -74,10 +74,36 @@ def test_a_diverged_network_is_counted_and_makes_its_pair_missing(client: FlaskC
 
     arm = _compare(client, experiment_id, "metric=test_accuracy")["arms"][1]
 
-    assert (arm["n"], arm["diverged"], arm["failed"]) == (4, 1, 0)
+    assert (arm["n"], arm["diverged"], arm["failed"], arm["cancelled"]) == (4, 1, 0, 0)
     assert (arm["difference"]["n"], arm["difference"]["missing"]) == (4, 1)
     assert arm["difference"]["low"] is None
     assert "inconclusive" in arm["difference"]["note"]
+
+
+def test_what_was_cancelled_is_counted_apart_from_what_failed(client: FlaskClient, database: Database) -> None:
+    spec = a_spec("relu", sweep=(("network.depth", (1, 2)),))
+    path = f"/v1/experiments/{failed(database, spec)}"
+    client.post(f"{path}/cancel")
+
+    compared = client.get(f"{path}/comparison?metric=dead_fraction").get_json()["arms"]
+    table = client.get(f"{path}/summary").get_json()["table"]
+
+    for rows in (compared, table):
+        assert [(row["n"], row["failed"], row["cancelled"]) for row in rows] == [(0, 2, 0), (0, 0, 2)]
+
+
+def test_the_size_of_the_probe_is_each_arms_own(client: FlaskClient, database: Database) -> None:
+    dataset = DatasetSpec("xor", (("n_test", 9), ("n_train", 100), ("noise", 0.0)))
+    spec = a_spec("relu", dataset=dataset, probe_size=250, sweep=(("dataset.n_train", (300, 200)),))
+    path = f"/v1/experiments/{trained(database, spec)}"
+
+    comparison = client.get(f"{path}/comparison?metric=dead_fraction").get_json()
+    summary = client.get(f"{path}/summary").get_json()
+
+    assert [row["probe_size"] for row in comparison["arms"]] == [250, 200]
+    assert [row["probe_size"] for row in summary["table"]] == [250, 200]
+    assert comparison["probe_size"] == summary["probe_size"] == 200
+    assert "at least 200 training inputs" in client.get(f"{path}/report").text
 
 
 @pytest.mark.parametrize("metric", [*MEASUREMENTS, *CURVES, *DERIVED])
@@ -179,6 +205,39 @@ def test_figures_draw_a_line_an_arm(client: FlaskClient, database: Database) -> 
     assert gradients["data"][0]["y"] == pytest.approx([0.25, 0.5, 1.0])
     assert dead["data"][1]["y"] == [DEAD_START, DEAD_START, DEAD_START, DEAD_END]
     assert means["data"][0]["y"] == [1.5, 2.5, 3.5]
+    assert gradients["layout"]["yaxis"]["title"]["text"] == "per-sample gradient norm (delta_norm)"
+
+
+def test_arms_of_different_length_are_each_drawn_at_their_last_step(client: FlaskClient, database: Database) -> None:
+    spec = a_spec("relu", sweep=(("training.steps", (3, 6)),))
+
+    figure = client.get(f"/v1/experiments/{trained(database, spec)}/figures/mean_activation").get_json()
+
+    assert [line["y"] for line in figure["data"]] == [[1.5, 2.5], [1.5, 2.5]]
+
+
+def test_a_figure_says_whether_networks_still_train(client: FlaskClient, database: Database) -> None:
+    def titles(experiment_id: str) -> dict[str, str]:
+        path = f"/v1/experiments/{experiment_id}/figures"
+        return {name: client.get(f"{path}/{name}").get_json()["layout"]["title"]["text"] for name in FIGURES}
+
+    ended, live = titles(trained(database, a_spec())), titles(submitted(database, a_spec()))
+
+    assert {name for name, title in live.items() if "still train" in title} == {*FIGURES} - {"comparison"}
+    assert not [title for title in ended.values() if "still train" in title]
+
+
+def test_a_figure_says_which_arms_it_leaves_out(
+    client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.drawing.MOST_LINES", 2)
+    path = f"/v1/experiments/{trained(database, a_spec('relu', 'tanh', 'gelu'))}/figures"
+
+    for name in FIGURES:
+        figure = client.get(f"{path}/{name}").get_json()
+        assert "first 2 of 3 arms" in figure["layout"]["title"]["text"]
+        names = figure["data"][0]["y"] if name == "comparison" else [line["name"] for line in figure["data"]]
+        assert names == ["relu", "tanh"]
 
 
 def test_only_figures_that_exist_are_found(client: FlaskClient, database: Database) -> None:

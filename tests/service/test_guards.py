@@ -153,6 +153,14 @@ def test_without_a_broker_work_is_accepted_all_the_same(settings: Settings) -> N
     close(app)
 
 
+def test_a_host_may_be_set_in_capitals(settings: Settings) -> None:
+    listed = Settings.from_environ({"ACTLAB_ALLOWED_HOSTS": "Lab.Example"}).allowed_hosts
+    app = create_app(replace(settings, allowed_hosts=listed))
+
+    assert app.test_client().get("/v1/limits", headers={"Host": "lab.example"}).status_code == 200
+    close(app)
+
+
 def test_a_database_without_tables_is_not_ready(settings: Settings, tmp_path: Path) -> None:
     app = create_app(replace(settings, database_url=f"sqlite:///{tmp_path / 'empty.sqlite'}"))
 

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from store.database import Database
 from store.models import Experiment
 from tests.service.hostile import HOSTILE, Hostile
+from tests.store.builders import FORGED_CURSORS
 
 _BY_NAME = [pytest.param(hostile, id=hostile.name) for hostile in HOSTILE]
 
@@ -133,6 +134,8 @@ def test_another_type_of_body_is_refused(kind: str, sqlite_client: FlaskClient) 
         ("/v1/experiments?limit=%D9%A3", "limit"),
         ("/v1/experiments?cursor=nonsense", "cursor"),
         ("/v1/experiments?cursor=WyJhIiwiYiJd", "cursor"),
+        *((f"/v1/experiments?cursor={cursor}", "cursor") for cursor in FORGED_CURSORS),
+        (f"/v1/experiments?sort=created_at&cursor={FORGED_CURSORS[0]}", "cursor"),
         ("/v1/experiments?sort=name", "sort"),
         ("/v1/experiments?name=%00", "name"),
         ("/v1/experiments?tag=", "tag"),

@@ -113,4 +113,8 @@ def test_a_name_is_text_and_nothing_else(client: FlaskClient, database: Database
 
 
 def test_a_report_of_an_unfinished_experiment_says_so(client: FlaskClient, database: Database) -> None:
-    assert "This experiment is queued." in _report(client, submitted(database, a_spec()))
+    ended, text = (_report(client, make(database, a_spec())) for make in (trained, submitted))
+
+    assert "This experiment is queued." in text
+    assert "include those that still train" in text
+    assert "still train" not in ended.partition("</main>")[0]

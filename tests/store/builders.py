@@ -12,11 +12,20 @@ from lab.limits import Limits
 from lab.plan import plan
 from lab.records import FloatArray, RunResult, StackRecord
 from lab.spec import ExperimentSpec
-from store import leases, results, submissions
+from store import leases, pages, results, submissions
 from store.database import Database, database_now
 from store.leases import Claim, RanOn
 from store.models import Experiment, Stack, Transition
 from tests.builders import a_spec
+
+# Of a list of experiments; they look right.
+FORGED_CURSORS = [
+    pages.cursor("0001-01-01T00:00:00+23:59", "a"),
+    pages.cursor("9999-12-31T23:59:59-23:59", "a"),
+    pages.cursor("2026-01-01T00:00:00", "a"),
+    pages.cursor("2026-01-01T00:00:00+00:00", "a\0b"),
+    pages.cursor("2026-01-01T00:00:00+00:00", "\ud800"),
+]
 
 HERE = RanOn(device="cpu", threads=1, torch_version="2.13.0")
 

@@ -13,6 +13,7 @@ from store import leases, results, submissions
 from store.database import Database
 from store.leases import Claim, Flags
 from store.models import Run, Stack
+from store.transitions import settle
 from tests.store.builders import (
     HERE,
     a_record,
@@ -111,6 +112,33 @@ def test_a_finished_stack_counts(database: Database) -> None:
     assert ended.created_at <= ended.started_at <= ended.finished_at
 
 
+def test_a_failed_stack_says_where_it_ran(database: Database) -> None:
+    submitted(database)
+    claim = claimed(database)
+
+    with database.writing() as session:
+        leases.fail(session, claim, error_class="E", error="It broke.", ran_on=HERE)
+
+    stack = stack_of(database, claim)
+    assert (stack.device, stack.threads, stack.torch_version) == (HERE.device, HERE.threads, HERE.torch_version)
+
+
+def test_an_experiment_that_is_taken_up_again_has_not_ended(database: Database) -> None:
+    experiment = submitted(database)
+    finished(database, claimed(database))
+    with database.reading() as session:
+        before = submissions.get(session, experiment.id)
+
+    with database.writing() as session:
+        session.execute(sa.update(Stack).values(state="queued"))
+        settle(session, experiment.id, actor="api")
+    with database.reading() as session:
+        again = submissions.get(session, experiment.id)
+
+    assert before.finished_at is not None
+    assert (again.state, again.started_at, again.finished_at) == ("running", before.started_at, None)
+
+
 def test_the_trail_says_who_did_what(database: Database) -> None:
     submitted(database)
     finished(database, claimed(database, "ann"))
@@ -126,7 +154,7 @@ END: dict[str, Callable[[Session, Claim], None]] = {
     "cancelled": leases.cancelled,
 }
 WRITES: dict[str, Callable[[Session, Claim], object]] = END | {
-    "hold": leases.hold,
+    "hold": lambda session, claim: leases.hold(session, claim, step=1),
     "heartbeat": lambda session, claim: leases.heartbeat(session, claim, lease_s=60),
     "give_back": leases.give_back,
     "lose": lambda session, claim: leases.lose(session, claim, max_losses=3, actor="parent", reason="gone"),

@@ -1,4 +1,4 @@
-"""One number per run, and means over replicates, are what a slow reading of the rows gives."""
+"""One number per run is what a slow reading of the rows gives."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab.catalog.measurements import MEASUREMENTS
-from lab.errors import InvalidRequest
-from store import leases, metrics, submissions
+from lab.statistics import compare
+from store import leases, metrics, results, submissions
 from store.database import Database
 from store.metrics import GRADIENT_RATIO, RUN_METRICS, MetricValues
 from tests.builders import a_spec
@@ -35,7 +34,10 @@ def test_a_result_of_the_run_is_read_from_the_run(database: Database) -> None:
     found = values_of(database, experiment, "test_accuracy", layer=2, at="first")
 
     assert found == MetricValues(
-        {0: {0: 0.1, 1: 0.2}, 1: {0: 0.3, 1: None}}, failed={0: 0, 1: 0}, diverged={0: 0, 1: 0}
+        {0: {0: 0.1, 1: 0.2}, 1: {0: 0.3, 1: None}},
+        failed={0: 0, 1: 0},
+        cancelled={0: 0, 1: 0},
+        diverged={0: 0, 1: 0},
     )
 
 
@@ -112,69 +114,47 @@ def test_a_diverged_run_has_no_value_but_its_first(database: Database, metric: s
         assert (found.values[0][1] is None) == (at != "first" or metric in RUN_METRICS)
 
 
-def test_only_runs_that_succeeded_have_values(database: Database) -> None:
-    experiment = submitted(database, in_stacks(4))
+def test_a_run_that_has_not_succeeded_has_no_value_and_is_counted(database: Database) -> None:
+    experiment = submitted(database, in_stacks(5))
     ran(database, claimed(database), a_record(6, n_layers=1))
-    failing, recording, _queued = claimed(database), claimed(database), None
+    failing, stopping, training = (claimed(database) for _ in range(3))
     with database.writing() as session:
         leases.fail(session, failing, error_class="E", error="It broke.")
-        leases.hold(session, recording, step=6)
+        leases.cancelled(session, stopping)
+        run_ids = results.begin(session, training)
+        results.record(session, training, a_record(6, n_layers=4), run_ids)
 
-    found = values_of(database, experiment.id, "delta_norm")
+    for metric in ("delta_norm", "test_loss"):
+        found = values_of(database, experiment.id, metric)
 
-    # Arms are relu at depth 1 to 4, then tanh.
-    assert {arm: len(values) for arm, values in found.values.items()} == {
-        0: 2,
-        1: 0,
-        2: 0,
-        3: 0,
-        4: 2,
-        5: 0,
-        6: 0,
-        7: 0,
-    }
-    assert found.failed == {0: 0, 1: 2, 2: 0, 3: 0, 4: 0, 5: 2, 6: 0, 7: 0}
+        # Arms are relu at depth 1 to 5, then tanh: succeeded, failed, cancelled, running, queued.
+        assert list(found.values) == list(range(10))
+        assert all(list(replicates) == [0, 1] for replicates in found.values.values())
+        valued = [arm for arm, replicates in found.values.items() if None not in replicates.values()]
+        assert valued == [0, 5]
+        assert {arm for arm, n in found.failed.items() if n == 2} == {1, 6}
+        assert {arm for arm, n in found.cancelled.items() if n == 2} == {2, 7}
+        assert sum(found.failed.values()) == sum(found.cancelled.values()) == 4
+
+
+def test_pairs_that_both_failed_are_missing(database: Database) -> None:
+    """Not left out on both sides, as if they had never been planned."""
+    experiment = submitted(database, a_spec(replicates=2))
+    claim = claimed(database)
+    with database.writing() as session:
+        leases.fail(session, claim, error_class="E", error="It broke.")
+
+    difference = compare(values_of(database, experiment.id, "test_loss").values, {0: 0, 1: 0})[1].difference
+
+    assert difference is not None
+    assert (difference.n, difference.missing) == (0, 2)
 
 
 def test_an_experiment_that_has_not_begun_has_no_values(database: Database) -> None:
     experiment = submitted(database)
 
-    assert values_of(database, experiment.id, "delta_norm") == MetricValues({0: {}, 1: {}}, {0: 0, 1: 0}, {0: 0, 1: 0})
-
-
-def test_an_unknown_metric_is_named(database: Database) -> None:
-    with pytest.raises(InvalidRequest, match="metric: given 'accuracy'") as refused:
-        values_of(database, "e", "accuracy")
-
-    for name in (*RUN_METRICS, *MEASUREMENTS, GRADIENT_RATIO):
-        assert name in str(refused.value)
-
-
-def test_a_series_is_the_mean_over_replicates(database: Database) -> None:
-    experiment = an_experiment(
-        database,
-        a_record(0, delta_norm=[[1, 10], [3, 30], [5, 50], [np.nan, 70]], train_loss=np.nan),
-        a_record(2, delta_norm=[[2, 20], [4, 40], [6, 60], [8, 80]], diverged_at=[-1, 1, -1, -1]),
-    )
-
-    with database.reading() as session:
-        layers = metrics.series(session, experiment, "delta_norm", table="measurements")
-        losses = metrics.series(session, experiment, "train_loss", table="curves")
-
-    assert layers == {
-        "arm": [0, 0, 0, 0, 1, 1, 1, 1],
-        "layer": [1, 1, 2, 2, 1, 1, 2, 2],
-        "step": [0, 2, 0, 2, 0, 2, 0, 2],
-        "mean": [2, 2, 20, 20, 5, 7, 60, 70],
-        "n": [2, 1, 2, 1, 1, 2, 2, 2],
-    }
-    assert losses["mean"] == [None, 0.0, None, pytest.approx(0.25)]
-    assert losses["n"] == [0, 1, 0, 2]
-
-
-def test_an_unknown_series_is_named(database: Database) -> None:
-    with database.reading() as session, pytest.raises(InvalidRequest, match="name: given 'delta_norm'"):
-        metrics.series(session, "e", "delta_norm", table="curves")
+    none, nobody = {0: None, 1: None}, {0: 0, 1: 0}
+    assert values_of(database, experiment.id, "delta_norm") == MetricValues({0: none, 1: none}, nobody, nobody, nobody)
 
 
 def test_metrics_of_a_deleted_experiment_are_gone(database: Database) -> None:
@@ -182,4 +162,4 @@ def test_metrics_of_a_deleted_experiment_are_gone(database: Database) -> None:
     with database.writing() as session:
         submissions.delete(session, experiment)
 
-    assert values_of(database, experiment, "delta_norm") == MetricValues({}, {}, {})
+    assert values_of(database, experiment, "delta_norm") == MetricValues({}, {}, {}, {})

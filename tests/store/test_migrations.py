@@ -11,7 +11,9 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from lab.catalog.measurements import CURVES, MEASUREMENTS
 from store.database import Database
+from store.metrics import RUN_METRICS
 from store.migrate import config, upgrade
 from store.models import Base
 
@@ -59,7 +61,17 @@ def test_two_processes_may_migrate_at_once(postgres_database: Database) -> None:
 @pytest.mark.parametrize("view", sorted(VIEWS))
 def test_a_view_can_be_read(database: Database, view: str) -> None:
     with database.reading() as session:
-        assert session.execute(sa.text(f"SELECT experiment, label, activation, replicate FROM {view}")).all() == []
+        assert (
+            session.execute(sa.text(f"SELECT experiment, label, activation, replicate, state FROM {view}")).all() == []
+        )
+
+
+def test_the_views_show_everything_that_is_measured(database: Database) -> None:
+    columns = {view: {column["name"] for column in sa.inspect(database.engine).get_columns(view)} for view in VIEWS}
+
+    assert {*MEASUREMENTS, "undefined"} <= columns["measurements_named"]
+    assert {*CURVES, "undefined"} <= columns["curves_named"]
+    assert {*RUN_METRICS} <= columns["runs_named"]
 
 
 def _migrate_in_a_process(url: str) -> int:

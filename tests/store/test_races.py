@@ -53,7 +53,7 @@ def test_workers_that_finish_the_last_stacks_at_once_end_the_experiment_once(dat
         def finish(claim: Claim, together: Barrier = together) -> None:
             with database.writing() as session:
                 # All four hold their stacks before any looks at the others; SQLite lets one in at a time.
-                leases.hold(session, claim)
+                leases.hold(session, claim, step=1)
                 if database.engine.dialect.name == "postgresql":
                     together.wait()
                 leases.finish(session, claim, [a_result()] * 4, HERE)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from lab.catalog.measurements import CURVES, MEASUREMENTS
+from lab.catalog.measurements import CURVES, MEASUREMENTS, Recorded
+from lab.catalog.measurements import Measurement as Definition
 from lab.records import StackRecord
 from store import leases, results
 from store.database import Database
@@ -190,3 +191,11 @@ def test_a_new_attempt_removes_what_came_after_its_resume_step(
     assert sorted({row.step for row in found if row.run_id in run_ids}) == kept
     assert sorted({row.step for row in rows(database) if row.run_id in run_ids}) == kept
     assert len([row for row in found if row.run_id in other_ids]) == 4
+
+
+@pytest.mark.parametrize("entry", [*MEASUREMENTS.values(), *CURVES.values()], ids=lambda entry: entry.name)
+def test_what_a_definition_says_is_undefined_the_write_knows_as_such(entry: Definition) -> None:
+    # Nothing has happened yet, and everything is zero: whatever can be undefined is.
+    nothing = Recorded({name: np.zeros(1) for name in MEASUREMENTS}, step=0, last=False)
+
+    assert bool(np.all(entry.is_undefined(nothing))) == bool(entry.undefined)

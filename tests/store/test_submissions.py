@@ -16,7 +16,7 @@ from store.database import Database
 from store.models import Arm, Base, Experiment, Run, Stack, Transition
 from store.submissions import ExperimentFilters, Failure
 from tests.builders import a_spec
-from tests.store.builders import a_record, a_result, claimed, finished, in_stacks, ran, submitted
+from tests.store.builders import FORGED_CURSORS, a_record, a_result, claimed, finished, in_stacks, ran, submitted
 
 
 def test_an_experiment_is_stored_whole(database: Database) -> None:
@@ -164,7 +164,8 @@ def test_pages_hold_everything_once(database: Database, descending: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "x", "é", "W10", "WyJhIiwiYiJd", "WyIyMDI0LTAxLTAxIiwxXQ", "bnVsbA", "=" * 9, "[" * 500]
+    "cursor",
+    ["", "x", "é", "W10", "WyJhIiwiYiJd", "WyIyMDI0LTAxLTAxIiwxXQ", "bnVsbA", "=" * 9, "[" * 500, *FORGED_CURSORS],
 )
 def test_a_bad_cursor_is_named(sqlite_database: Database, cursor: str) -> None:
     with sqlite_database.reading() as session, pytest.raises(InvalidRequest) as refused:
@@ -193,6 +194,24 @@ def test_counts_say_how_far_an_experiment_is(database: Database) -> None:
     assert both[other.id].runs["queued"] == 4
 
 
+def test_a_stack_without_runs_counts_no_more(database: Database) -> None:
+    """As one whose runs another has taken over, to try them again."""
+    experiment = submitted(database)
+    failing = claimed(database)
+    with database.writing() as session:
+        leases.hold(session, failing, step=5)
+        leases.fail(session, failing, error_class="E", error="It broke.")
+        heir = Stack(experiment_id=experiment.id, position=0, generation=1, n_runs=4, steps=6, cost_flops=1, step=2)
+        session.add(heir)
+        session.flush()
+        session.execute(sa.update(Run).values(stack_id=heir.id, state="queued"))
+
+    with database.reading() as session:
+        counts = submissions.counts(session, experiment.id)
+
+    assert (counts.steps, counts.failures) == (4 * 2, ())
+
+
 def test_counting_many_experiments_costs_as_many_queries_as_one(database: Database) -> None:
     ids = [submitted(database).id for _ in range(5)]
     statements: list[str] = []
@@ -201,7 +220,7 @@ def test_counting_many_experiments_costs_as_many_queries_as_one(database: Databa
     with database.reading() as session:
         submissions.counts_of(session, ids)
 
-    assert len([statement for statement in statements if statement.startswith("SELECT")]) == 3
+    assert len([statement for statement in statements if statement.startswith("SELECT")]) == 2
 
 
 def test_queued_work_is_cancelled_at_once(database: Database) -> None:
@@ -283,4 +302,4 @@ def test_a_deleted_stacks_number_is_never_given_out_again(database: Database) ->
 
     assert (heir.attempt, heir.stack_id == zombie.stack_id) == (zombie.attempt, False)
     with database.writing() as session, pytest.raises(LeaseLost):
-        leases.hold(session, zombie)
+        leases.hold(session, zombie, step=1)

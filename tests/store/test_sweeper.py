@@ -22,7 +22,7 @@ from store.database import Database, database_now
 from store.models import Stack
 from store.queue import Hints
 from store.settings import Settings
-from store.sweeper import Health, Swept, sweep
+from store.sweeper import Swept, Uptime, sweep
 from tests.store.builders import claimed, in_stacks, submitted
 
 
@@ -97,10 +97,10 @@ def test_any_number_of_sweepers_lose_a_stack_once(database: Database, settings: 
         assert session.scalars(sa.select(Stack.losses)).all() == [1] * 8
 
 
-def test_health_is_the_time_without_a_gap() -> None:
-    health = Health(longest_gap_s=30)
+def test_uptime_is_the_time_without_a_gap() -> None:
+    uptime = Uptime(longest_gap_s=30)
 
-    seen = [health.seen(now) for now in (100, 115, 130, 175, 190, 180, 195)]
+    seen = [uptime.seen(now) for now in (100, 115, 130, 175, 190, 180, 195)]
 
     # A gap of 45 s, as of a suspended machine, starts anew; so does a clock that was set back.
     assert seen == [0, 15, 30, 0, 15, 0, 15]
@@ -111,9 +111,10 @@ def a_sweeper(settings: Settings, log: Path, **more: str) -> Iterator[subprocess
     environ = {
         "ACTLAB_DATABASE_URL": settings.database_url,
         "ACTLAB_BROKER_URL": settings.broker_url,
-        "ACTLAB_SWEEP_S": "0.05",
-        "ACTLAB_LEASE_S": "0.2",
-        "ACTLAB_HINT_OLD_S": "0",
+        "ACTLAB_SWEEP_S": "0.2",
+        "ACTLAB_LEASE_S": "0.5",
+        "ACTLAB_HEARTBEAT_S": "0.1",
+        "ACTLAB_HINT_OLD_S": "0.001",
     }
     with log.open("wb") as stderr:
         process = subprocess.Popen(

@@ -1,0 +1,62 @@
+"""Nobody on a network is served by mistake: the API does not ask who they are."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+COMMAND = (sys.executable, "-m", "gunicorn", "--config", "python:service.gunicorn")
+
+
+def started(*options: str, handed: tuple[int, ...] = (), **environ: str) -> subprocess.CompletedProcess[str]:
+    """gunicorn, which has refused within seconds, or is taken to serve and is stopped."""
+    return subprocess.run(
+        [*COMMAND, *options, "service.wsgi:app"],
+        env=os.environ | {"ACTLAB_DATABASE_URL": "sqlite://"} | environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        pass_fds=handed,
+    )
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::]:0"])
+def test_an_address_of_a_network_is_refused_in_one_sentence(bind: str) -> None:
+    refused = started(ACTLAB_BIND=bind)
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"ACTLAB_BIND: given {bind!r}; allowed: ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_setting_that_cannot_be_used_is_said_in_one_sentence() -> None:
+    refused = started("--check-config", ACTLAB_LEASE_S="soon")
+
+    assert refused.returncode == 1
+    assert refused.stderr == "ACTLAB_LEASE_S: given 'soon'; allowed: a number above 0.\n"
+
+
+def test_an_address_of_a_network_on_the_command_line_is_refused_too() -> None:
+    refused = started("--bind", "0.0.0.0:0")
+
+    assert refused.returncode == 1
+    assert "Booting worker" not in refused.stderr
+    assert refused.stderr.splitlines()[-1].startswith("The API asks nobody who they are")
+
+
+def test_a_socket_of_a_network_that_is_handed_over_is_refused_too() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104 - nothing answers on it
+        refused = started(ACTLAB_BIND=f"fd://{listener.fileno()}", handed=(listener.fileno(),))
+
+    assert refused.returncode == 1
+    assert "Booting worker" not in refused.stderr
+
+
+@pytest.mark.parametrize(("bind", "trust_network"), [("127.0.0.1:0", "no"), ("[::1]:0", "no"), ("0.0.0.0:0", "yes")])
+def test_loopback_or_a_trusted_network_may_be_configured(bind: str, trust_network: str) -> None:
+    assert started("--check-config", ACTLAB_BIND=bind, ACTLAB_TRUST_NETWORK=trust_network).returncode == 0
