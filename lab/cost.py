@@ -16,11 +16,6 @@ _PROBE_NUMBERS = 2**18
 _SVD = 8
 
 
-def probe_size(arm: Arm, recording: RecordingSpec) -> int:
-    """Training inputs that statistics are taken on: as many as asked for, or all where there are fewer."""
-    return min(recording.probe_size, arm.sizes[0])
-
-
 def n_points(arm: Arm, recording: RecordingSpec) -> int:
     """Recorded steps of a run, which may be shorter than was asked for."""
     return min(recording.points, arm.steps + 1)
@@ -31,19 +26,19 @@ def flops(arm: Arm, recording: RecordingSpec) -> int:
 
     2 per parameter and sample forward, 4 backward; and two singular value decompositions a layer.
     """
-    probe, points, width = probe_size(arm, recording), n_points(arm, recording), arm.network.width
+    probe, points, width = arm.probe_size, n_points(arm, recording), arm.network.width
     passes = 6 * arm.steps * arm.batch_size + points * (6 * probe + 2 * arm.sizes[1])
     ranks = 2 * arm.network.depth * _SVD * probe * width * min(probe, width)
     return arm.n_parameters * passes + ranks
 
 
-def memory_bytes(arm: Arm, recording: RecordingSpec, *, n_runs: int = 1) -> int:
+def memory_bytes(arm: Arm, *, n_runs: int = 1) -> int:
     """What a stack of such runs keeps in memory while it trains: parameters, gradients, moments and buffers."""
     network = arm.network
     layer = arm.batch_size * network.width
     kept = 2 + network.residual + (network.normalization != "none")
     each = arm.n_parameters * (3 + _MOMENTS[arm.training.optimizer]) + layer * (kept * network.depth + 2)
-    probed = max(_PROBE_NUMBERS, probe_size(arm, recording) * network.width) * ((kept + 1) * network.depth + 4)
+    probed = max(_PROBE_NUMBERS, arm.probe_size * network.width) * ((kept + 1) * network.depth + 4)
     return _BYTES[arm.training.dtype] * (n_runs * each + probed)
 
 

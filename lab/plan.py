@@ -36,6 +36,8 @@ class Arm:
     network: NetworkSpec
     training: TrainingSpec
     swept: tuple[tuple[str, Value], ...]
+    probe_size: int
+    """Training inputs that statistics are taken on: as many as asked for, or all where there are fewer."""
     baseline: int
     """Position of the arm that this one is compared with: the baseline activation at the same grid point."""
 
@@ -109,7 +111,7 @@ class Stack:
 
     @property
     def probe_size(self) -> int:
-        return cost.probe_size(self.shape, self.recording)
+        return self.shape.probe_size
 
     @property
     def cost_flops(self) -> int:
@@ -167,6 +169,7 @@ def _arms(spec: ExperimentSpec) -> Iterator[Arm]:
             point = spec
             for path, value in swept:
                 point = with_value(point, path, value)
+            n_train, _ = DATASETS[point.dataset.name].sizes(dict(point.dataset.parameters))
             yield Arm(
                 position=i * len(grid) + j,
                 activation=activation,
@@ -174,6 +177,7 @@ def _arms(spec: ExperimentSpec) -> Iterator[Arm]:
                 network=point.network,
                 training=point.training,
                 swept=swept,
+                probe_size=min(spec.recording.probe_size, n_train),
                 baseline=spec.baseline * len(grid) + j,
             )
 
@@ -220,7 +224,7 @@ def _check_arms(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> 
 def _check_cost(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> None:
     flops = spec.replicates * sum(cost.flops(arm, spec.recording) for arm in arms)
     rows = spec.replicates * sum(cost.rows(arm, spec.recording) for arm in arms)
-    memory = max(cost.memory_bytes(arm, spec.recording) for arm in arms)
+    memory = max(cost.memory_bytes(arm) for arm in arms)
     for field, given, most, what, reduce in (
         (
             "cost",
@@ -251,18 +255,18 @@ def _stacks(spec: ExperimentSpec, arms: tuple[Arm, ...]) -> Iterator[Stack]:
     position = 0
     for members in shapes.values():
         runs = [Run(arm, replicate) for arm in members for replicate in range(spec.replicates)]
-        n_stacks = math.ceil(len(runs) / _most_runs(members[0], spec.recording))
+        n_stacks = math.ceil(len(runs) / _most_runs(members[0]))
         for i in range(n_stacks):
             piece = runs[i * len(runs) // n_stacks : (i + 1) * len(runs) // n_stacks]
             yield Stack(position, tuple(piece), spec.seed, spec.recording)
             position += 1
 
 
-def _most_runs(arm: Arm, recording: RecordingSpec) -> int:
+def _most_runs(arm: Arm) -> int:
     """Runs of one stack: as many as work well together, and fit."""
     quick = min(max(_STACK_NUMBERS // (arm.batch_size * arm.network.width), _FEWEST), _MOST)
-    alone = cost.memory_bytes(arm, recording)
-    each = cost.memory_bytes(arm, recording, n_runs=2) - alone
+    alone = cost.memory_bytes(arm)
+    each = cost.memory_bytes(arm, n_runs=2) - alone
     return max(1, min(quick, 1 + (_STACK_BYTES - alone) // each))
 
 

@@ -13,7 +13,7 @@ from lab.statistics import ArmComparison, Estimate
 from service.answers import ComparisonAnswer, FigureAnswer, SummaryAnswer
 from service.blueprint import Blueprint
 from service.drawing import FIGURES, draw
-from service.findings import Findings, compared, find, probe_sizes
+from service.findings import Findings, compared, find, smallest_probe
 from service.parts import parts
 from service.query_strings import ComparisonQuery
 from store import queries, submissions
@@ -38,18 +38,15 @@ def comparison(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
     spec = ExperimentSpec.from_json(experiment.spec)
     results = compared(arms, values, level=level)
     labels = {arm.position: arm.label for arm in arms}
-    sizes = probe_sizes(spec)
     return {
         "metric": metric,
         "definition": (CURVES | DERIVED | MEASUREMENTS)[metric].definition,
         "layer": (query["layer"] or "mean") if metric in MEASUREMENTS else None,
         "at": None if metric in RUN_METRICS else query["at"],
         "level": level,
-        "probe_size": min(sizes.values()),
+        "probe_size": smallest_probe(arms),
         "baseline": spec.activations[spec.baseline].label,
-        "arms": [
-            _compared(arm, results[arm.position], values, labels) | {"probe_size": sizes[arm.position]} for arm in arms
-        ],
+        "arms": [_compared(arm, results[arm.position], values, labels) for arm in arms],
     }
 
 
@@ -71,6 +68,7 @@ def figure(experiment_id: Any, name: str) -> Response:
 
 def table(findings: Findings) -> dict[str, Any]:
     """The summary as the API shows it."""
+    probe_sizes = {arm.position: arm.probe_size for arm in findings.arms}
     rows = [
         {
             "arm": arm,
@@ -85,7 +83,7 @@ def table(findings: Findings) -> dict[str, Any]:
             "failed": summary.failed,
             "cancelled": summary.cancelled,
             "diverged": summary.diverged,
-            "probe_size": findings.probe_sizes[arm],
+            "probe_size": probe_sizes[arm],
         }
         for arm, summary in findings.summaries.items()
     ]
@@ -106,5 +104,6 @@ def _compared(arm: Arm, result: ArmComparison, values: MetricValues, labels: dic
         "failed": values.failed[arm.position],
         "cancelled": values.cancelled[arm.position],
         "diverged": values.diverged[arm.position],
+        "probe_size": arm.probe_size,
         "difference": None if difference is None else {"to": labels[arm.baseline_position], **asdict(difference)},
     }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from lab import cost
 from lab.catalog.datasets import DATASETS
-from lab.plan import arms_of
 from lab.spec import ExperimentSpec
 from lab.statistics import ArmComparison, Estimate, compare, estimate
 from lab.summary import SCORES, ArmSummary, Score, answer
@@ -18,6 +17,9 @@ from store.metrics import At, MetricValues, metric_values
 from store.models import Arm, Experiment
 
 LEVEL = 0.95
+
+Values = Mapping[int, Mapping[int, float | None]]
+"""Arm position to replicate to value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,6 @@ class Findings:
     spec: ExperimentSpec
     arms: Sequence[Arm]
     score: Score
-    probe_sizes: Mapping[int, int]
     summaries: Mapping[int, ArmSummary]
     test_accuracy: Mapping[int, Estimate]
     test_loss: Mapping[int, Estimate]
@@ -37,7 +38,7 @@ class Findings:
     @property
     def probe_size(self) -> int:
         """The smallest."""
-        return min(self.probe_sizes.values())
+        return smallest_probe(self.arms)
 
 
 def find(session: Session, experiment_id: str) -> Findings:
@@ -50,11 +51,13 @@ def find(session: Session, experiment_id: str) -> Findings:
     score = SCORES[DATASETS[spec.dataset.name].task]
     judged = compared(arms, accuracy if score.higher_is_better else loss, level=LEVEL)
 
-    def estimates(metric: str, at: At) -> dict[int, Estimate]:
-        return _estimates(metric_values(session, experiment_id, metric, at=at))
+    def values(metric: str, at: At) -> Values:
+        return metric_values(session, experiment_id, metric, at=at).values
 
-    start, end = estimates("dead_fraction", "first"), estimates("dead_fraction", "last")
-    ratio, mean = estimates("gradient_ratio", "first"), estimates("activation_mean", "last")
+    dead = values("dead_fraction", "last")
+    start, end = _estimates(_where(values("dead_fraction", "first"), dead)), _estimates(dead)
+    ratio = _geometric(values("gradient_ratio", "first"))
+    mean = _estimates(values("activation_mean", "last"))
     summaries = {
         arm.position: ArmSummary(
             label=arm.label,
@@ -69,35 +72,58 @@ def find(session: Session, experiment_id: str) -> Findings:
         )
         for arm in arms
     }
-    sizes = probe_sizes(spec)
     return Findings(
         experiment=experiment,
         spec=spec,
         arms=arms,
         score=score,
-        probe_sizes=sizes,
         summaries=summaries,
-        test_accuracy=_estimates(accuracy),
-        test_loss=_estimates(loss),
-        answer=answer(summaries, _baselines(arms), score, level=LEVEL, probe_size=min(sizes.values())),
+        test_accuracy=_estimates(accuracy.values),
+        test_loss=_estimates(loss.values),
+        answer=answer(summaries, _baselines(arms), score, level=LEVEL, probe_size=smallest_probe(arms)),
     )
+
+
+def smallest_probe(arms: Sequence[Arm]) -> int:
+    return min(arm.probe_size for arm in arms)
 
 
 def compared(arms: Sequence[Arm], values: MetricValues, *, level: float) -> dict[int, ArmComparison]:
     return compare(values.values, _baselines(arms), level=level)
 
 
-def probe_sizes(spec: ExperimentSpec) -> dict[int, int]:
-    """Arm position to the number of training inputs that statistics are taken on."""
-    return {arm.position: cost.probe_size(arm, spec.recording) for arm in arms_of(spec)}
-
-
 def _baselines(arms: Sequence[Arm]) -> dict[int, int]:
     return {arm.position: arm.baseline_position for arm in arms}
 
 
-def _estimates(values: MetricValues) -> dict[int, Estimate]:
+def _estimates(values: Values) -> dict[int, Estimate]:
     return {
         arm: estimate((value for value in replicates.values() if value is not None), level=LEVEL)
-        for arm, replicates in values.values.items()
+        for arm, replicates in values.items()
+    }
+
+
+def _geometric(values: Values) -> dict[int, Estimate]:
+    """Ratios are averaged by their logarithms: halving and doubling cancel."""
+    return {arm: _exp(_logarithms(replicates.values())) for arm, replicates in values.items()}
+
+
+def _logarithms(ratios: Iterable[float | None]) -> Estimate:
+    return estimate((math.log(ratio) for ratio in ratios if ratio), level=LEVEL)
+
+
+def _exp(logarithm: Estimate) -> Estimate:
+    mean, low, high = (
+        None if value is None else math.exp(value) for value in (logarithm.mean, logarithm.low, logarithm.high)
+    )
+    return replace(logarithm, mean=mean, low=low, high=high, sd=None)
+
+
+def _where(values: Values, known: Values) -> Values:
+    """The values of those runs alone that have one in `known`: a change is of the same networks."""
+    return {
+        arm: {
+            replicate: value for replicate, value in replicates.items() if known.get(arm, {}).get(replicate) is not None
+        }
+        for arm, replicates in values.items()
     }

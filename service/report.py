@@ -48,10 +48,18 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def _estimate(value: dict[str, Any]) -> Markup:
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.3g} %"
+
+
+def _estimate(value: dict[str, Any], *, share: bool = False) -> Markup:
     """A mean with its interval below it."""
-    interval = "" if value["low"] is None else f"<small>{value['low']:.4g} to {value['high']:.4g}</small>"
-    return Markup("-" if value["mean"] is None else f"{value['mean']:.4g}{interval}")  # noqa: S704 - numbers only
+    if value["mean"] is None:
+        return Markup("-")
+    scale, unit = (100, " %") if share else (1, "")
+    low, high = (None if value[end] is None else f"{scale * value[end]:.4g}" for end in ("low", "high"))
+    interval = "" if low is None else f"<small>{low} to {high}{unit}</small>"
+    return Markup(f"{scale * value['mean']:.4g}{unit}{interval}")  # noqa: S704 - numbers only
 
 
 def _html(findings: Findings, figures: dict[str, Figure]) -> str:
@@ -78,21 +86,31 @@ def _html(findings: Findings, figures: dict[str, Figure]) -> str:
             for arm, summary in findings.summaries.items()
         },
         number=_number,
+        share=_share,
         estimate=_estimate,
     )
 
 
 def _asked(spec: ExperimentSpec, n_arms: int) -> str:
+    """The request in words. What is swept is said once, with its values."""
     names = ", ".join(activation.label for activation in spec.activations)
     network, training = spec.network, spec.training
-    length = f"{training.epochs} epochs" if training.steps is None else f"{training.steps} steps"
-    residual = ", residual" if network.residual else ""
-    swept = "".join(f", {path} swept over {', '.join(map(str, values))}" for path, values in spec.sweep)
+    length = "training.steps" if training.epochs is None else "training.epochs"
+    settings = {
+        "network.depth": f"{network.depth} hidden layers",
+        "network.width": f"{network.width} units a layer",
+        "network.initialization": f"initialization {network.initialization}",
+        "network.normalization": f"normalization {network.normalization}",
+        "network.residual": "residual connections" if network.residual else "",
+        "training.optimizer": training.optimizer,
+        "training.learning_rate": f"learning rate {training.learning_rate:g}",
+        length: f"{training.steps} steps" if training.epochs is None else f"{training.epochs} epochs",
+    }
+    swept = dict(spec.sweep)
+    fixed = [words for path, words in settings.items() if words and path not in swept]
+    varied = [f"{path} swept over {', '.join(map(str, values))}" for path, values in swept.items()]
     return (
-        f"How do {names} compare on {spec.dataset.name}, in networks of {network.depth} hidden layers of "
-        f"{network.width} units (initialization {network.initialization}, normalization {network.normalization}"
-        f"{residual}), trained by "
-        f"{training.optimizer} at learning rate {training.learning_rate:g} for {length}{swept}? {n_arms} arms, "
+        f"How do {names} compare on {spec.dataset.name}? {'; '.join([*fixed, *varied])}. {n_arms} arms, "
         f"{spec.replicates} networks each, one seed a network; arms share their seeds."
     )
 

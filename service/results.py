@@ -6,11 +6,10 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from lab.spec import ExperimentSpec
 from service import csv_text
 from service.answers import ArmAnswer, RowsAnswer, RunAnswer, page_of
 from service.blueprint import Blueprint
-from service.findings import probe_sizes
+from service.findings import smallest_probe
 from service.parts import parts
 from service.query_strings import CurvesQuery, MeasurementsQuery, RunsQuery
 from service.rendering import arm_json, run_json
@@ -97,9 +96,9 @@ def _rows(of: type[Measurement | Curve], query: dict[str, Any], experiment_id: s
             return queries.rows(session, experiment_id, of, filters, query["columns"], limit=limit, after=after)
 
     with parts().database.reading() as session:
-        experiment = submissions.get(session, experiment_id)
+        submissions.get(session, experiment_id)
+        probe_size = smallest_probe(queries.arms(session, experiment_id))
     if query["format"] == "csv":
         return csv_text.streamed(page, filename=f"{of.__tablename__}-{experiment_id}.csv")
     columns, following = page(query["limit"] or PAGE, query["cursor"])
-    sizes = probe_sizes(ExperimentSpec.from_json(experiment.spec))
-    return jsonify({"columns": columns, "next": following, "probe_size": min(sizes.values())})
+    return jsonify({"columns": columns, "next": following, "probe_size": probe_size})

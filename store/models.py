@@ -103,6 +103,8 @@ class Arm(Base):
     activation: Mapped[str] = mapped_column(index=True)
     parameters: Mapped[dict[str, Any]]
     swept: Mapped[dict[str, Any]]
+    probe_size: Mapped[int]
+    """Training inputs that the statistics were taken on. A rate of dead units means nothing without it."""
     baseline_position: Mapped[int]
 
 

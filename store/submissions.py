@@ -97,6 +97,7 @@ def drafted_arm(arm: PlannedArm) -> Arm:
         activation=arm.activation.name,
         parameters=dict(arm.activation.parameters),
         swept=dict(arm.swept),
+        probe_size=arm.probe_size,
         baseline_position=arm.baseline,
     )
 

@@ -86,6 +86,7 @@ def _create_tables() -> None:
         sa.Column("activation", sa.Text(), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("swept", sa.JSON(), nullable=False),
+        sa.Column("probe_size", sa.Integer(), nullable=False),
         sa.Column("baseline_position", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["experiment_id"], ["experiments.id"], name="fk_arms_experiment_id", ondelete="CASCADE"
@@ -261,7 +262,7 @@ def _create_views() -> None:
         """
         CREATE VIEW runs_named AS SELECT
             e.id AS experiment_id, e.name AS experiment, a.position AS arm, a.label, a.activation,
-            r.id AS run_id, r.replicate,
+            a.probe_size, r.id AS run_id, r.replicate,
             r.state, r.diverged_at, r.train_loss, r.probe_loss, r.test_loss, r.test_accuracy, r.loss_auc,
             r.dead_fraction_start, r.dead_fraction_end, r.units_died, r.units_revived
         FROM runs r
@@ -273,7 +274,7 @@ def _create_views() -> None:
         """
         CREATE VIEW measurements_named AS SELECT
             e.id AS experiment_id, e.name AS experiment, a.position AS arm, a.label, a.activation,
-            r.id AS run_id, r.replicate, r.state,
+            a.probe_size, r.id AS run_id, r.replicate, r.state,
             t.step, t.layer, t.preactivation_mean, t.preactivation_std, t.activation_mean, t.activation_std,
             t.activation_std_within, t.dead_fraction, t.inactive_fraction, t.saturated_fraction,
             t.stuck_fraction, t.dormant_fraction, t.delta_norm, t.weight_gradient_norm, t.weight_gradient_rms,
@@ -289,7 +290,7 @@ def _create_views() -> None:
         """
         CREATE VIEW curves_named AS SELECT
             e.id AS experiment_id, e.name AS experiment, a.position AS arm, a.label, a.activation,
-            r.id AS run_id, r.replicate, r.state,
+            a.probe_size, r.id AS run_id, r.replicate, r.state,
             t.step, t.train_loss, t.probe_loss, t.test_loss, t.test_accuracy, t.undefined
         FROM curves t
         JOIN runs r ON r.id = t.run_id
