@@ -51,6 +51,11 @@ SCORES = {
 
 # A squared gradient norm that changes by less than this factor a layer neither vanishes nor explodes at depths in use.
 _STEADY = (0.8, 1.25)
+_VANISHING = (
+    "Where it shrinks, layers next to the input hardly learn at first: the more, the deeper the network. The "
+    "initialization and the normalization set that factor as much as the activation does, so another choice of them "
+    "may turn the order."
+)
 # More names than this make no sentence: the table has them all.
 _MOST_LISTED = 8
 
@@ -132,11 +137,9 @@ def _gradients(arms: Mapping[int, ArmSummary]) -> list[str]:
         said.append("grows for " + _listed([f"{label} (x {ratio:.2g})" for label, ratio in exploding]))
     if steady:
         said.append("stays within a quarter for " + _listed(steady))
-    return [
-        "Before training, from each layer to the one below it, the squared per-sample gradient norm "
-        + "; it ".join(said)
-        + "."
-    ]
+    change = "; it ".join(said)
+    told = f"Before training, from each layer to the one below it, the squared per-sample gradient norm {change}."
+    return [told, _VANISHING] if vanishing else [told]
 
 
 def _dead(arms: Mapping[int, ArmSummary], probe_size: int) -> list[str]:
