@@ -145,6 +145,10 @@ class Lab:
         """Every arm's mean and interval, and its paired difference from the baseline. Options: layer, at, level."""
         return self._connection.json("GET", _path(experiment_id, "comparison"), params={"metric": metric, **options})
 
+    def datasets(self) -> Items:
+        """The data sets that can be asked for, each with its task and its parameters."""
+        return self._items("/v1/datasets")
+
     def summary(self, experiment_id: str) -> Json:
         """The table of arms, and the answer in words."""
         return self._connection.json("GET", _path(experiment_id, "summary"))

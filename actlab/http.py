@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from actlab.command import command
 from actlab.errors import LabError, Unreachable, refusal
 
 # A lab that is restarting answers again after about a second; one that is not there should be said so soon.
@@ -100,7 +101,10 @@ class Connection:
 
     def _unreachable(self, error: httpx.TransportError) -> Unreachable:
         if isinstance(error, httpx.ConnectError):
-            return Unreachable(f"No lab answers at {self._url}; start one with `actlab up`.")
+            return Unreachable(
+                f"No lab answers at {self._url}; start one with `{command('up')}`, "
+                "or say with --url or ACTLAB_URL where one is."
+            )
         return Unreachable(f"The lab at {self._url} stopped answering ({str(error) or type(error).__name__}).")
 
 

@@ -10,7 +10,9 @@ import click
 from actlab.cli import tables
 from actlab.cli.follow import following
 from actlab.cli.frame import console, find, id_argument, json_option, print_json, url_option
+from actlab.cli.score import score
 from actlab.client import Json, Lab
+from actlab.command import command
 
 INTERRUPTED = 130
 
@@ -59,7 +61,7 @@ def show(experiment_id: str, *, as_json: bool, url: str | None) -> None:
         console().print(tables.experiment(experiment))
         if experiment["runs"]["succeeded"]:
             click.echo()
-            console().print(tables.summary(lab.summary(experiment["id"])))
+            console().print(tables.summary(lab.summary(experiment["id"]), score(lab, experiment)))
 
 
 @click.command()
@@ -108,8 +110,8 @@ def delete(experiment_id: str, *, yes: bool, as_json: bool, url: str | None) -> 
     with Lab(url) as lab:
         experiment = find(lab, experiment_id)
         if not yes:
-            name = f" ({experiment['name']})" if experiment["name"] else ""
-            click.confirm(f"Delete experiment {experiment['id']}{name} and all its results?", abort=True, err=True)
+            question = f"Delete experiment {experiment['id']} ({tables.told(experiment)}) and all its results?"
+            click.confirm(question, abort=True, err=True)
         lab.delete(experiment["id"])
     print_json({"deleted": experiment["id"]}) if as_json else click.echo(f"Experiment {experiment['id']} is deleted.")
 
@@ -122,7 +124,8 @@ def follow(lab: Lab, experiment_id: str, *, quiet: bool, **options: Any) -> Json
     except KeyboardInterrupt:
         short = experiment_id[:8]
         click.echo(
-            f"\nThe experiment goes on. Follow it: actlab wait {short}; stop it: actlab cancel {short}", err=True
+            f"\nThe experiment goes on. Follow it: {command('wait', short)}; stop it: {command('cancel', short)}",
+            err=True,
         )
         sys.exit(INTERRUPTED)
 
@@ -133,7 +136,7 @@ def end_with(lab: Lab, end: Json, *, as_json: bool) -> None:
         print_json(end)
         return
     if end["runs"]["succeeded"]:
-        console().print(tables.summary(lab.summary(end["id"])))
+        console().print(tables.summary(lab.summary(end["id"]), score(lab, end)))
     for failure in tables.failures(end):
         click.echo(failure, err=True)
     if end["state"] != "succeeded":

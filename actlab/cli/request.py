@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -28,8 +29,18 @@ FIELDS = {
 }
 
 
+# An activation as labels have it, with or without parameters.
+ENTRY = re.compile(r"[^,()\s]+(?:\([^()]*\))?")
+EXAMPLE = "leaky_relu(negative_slope=0.1)"
+
+
 def request(base: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """`base`, a request, with every option that was given in its place."""
+    """`base`, a request, with every option that was given in its place.
+
+    Raises UsageError for options that contradict each other, and for a number that JSON cannot carry.
+    """
+    if options.get("epochs") is not None and options.get("steps") is not None:
+        raise click.UsageError("--epochs and --steps both say how long to train; give one of them.")
     spec: dict[str, Any] = json.loads(json.dumps(base))
     for option, path in FIELDS.items():
         if options.get(option) is not None:
@@ -42,12 +53,19 @@ def request(base: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, An
         _put(spec, path, value(text))
     for path, text in _pairs(options.get("sweep") or (), "--sweep"):
         spec.setdefault("sweep", {})[path] = [value(part) for part in text.split(",")]
+    _check_swept(spec, options)
+    for path, number in _numbers(spec):
+        if not math.isfinite(number):
+            raise click.UsageError(f"{path}: given {number}; it must be a finite number.")
     return spec
 
 
 def activations(text: str) -> list[str | dict[str, Any]]:
     """`relu,leaky_relu(negative_slope=0.1)`: names by commas, parameters in brackets, as the lab's labels have them."""
-    return [_activation(entry) for entry in re.findall(r"[^,()\s]+(?:\([^()]*\))?", text)]
+    rest = ENTRY.sub("", text)
+    if rest.strip(", \t\n"):
+        raise click.UsageError(f"--activations: the brackets of {text!r} do not match; it reads like relu,{EXAMPLE}.")
+    return [_activation(entry) for entry in ENTRY.findall(text)]
 
 
 def value(text: str) -> Any:
@@ -62,7 +80,37 @@ def _activation(entry: str) -> str | dict[str, Any]:
     name, _, inside = entry.rstrip(")").partition("(")
     if not inside:
         return name
-    return {"name": name, **{key: value(text) for key, text in _pairs(inside.split(","), "--activations")}}
+    parameters: dict[str, Any] = {}
+    for part in inside.split(","):
+        key, _, text = (word.strip() for word in part.partition("="))
+        if not key or not text:
+            raise click.UsageError(f"--activations: given {entry!r}; a parameter has its name before it: {EXAMPLE}.")
+        parameters[key] = value(text)
+    return {"name": name, **parameters}
+
+
+def _check_swept(spec: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """An option for a field that is swept would be without effect."""
+    swept = spec.get("sweep")
+    if not isinstance(swept, dict):
+        return
+    said = {path: f"--{option.replace('_', '-')}" for option, path in FIELDS.items() if options.get(option) is not None}
+    said |= {path: f"--set {path}" for path, _ in _pairs(options.get("set_values") or (), "--set")}
+    for path, option in said.items():
+        if path in swept:
+            raise click.UsageError(f"{option} and the sweep both set {path}; give one of them.")
+
+
+def _numbers(data: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every float in a request, with the path to it."""
+    if isinstance(data, float):
+        yield path, data
+    elif isinstance(data, dict):
+        for key, inner in data.items():
+            yield from _numbers(inner, f"{path}.{key}" if path else key)
+    elif isinstance(data, list):
+        for i, inner in enumerate(data):
+            yield from _numbers(inner, f"{path}[{i}]")
 
 
 def _pairs(texts: Iterable[str], option: str) -> Iterable[tuple[str, str]]:

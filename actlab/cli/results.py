@@ -13,22 +13,27 @@ import click
 
 from actlab.cli import tables
 from actlab.cli.frame import console, find, id_argument, json_option, print_json, url_option
+from actlab.cli.output import writable
+from actlab.cli.score import score
 from actlab.client import Lab
 
 
 @click.command()
 @id_argument
 @click.option(
-    "--metric", default="test_accuracy", show_default=True, help="A column of runs, a measurement, or gradient_ratio."
+    "--metric",
+    help="A column of runs, a measurement, or gradient_ratio.  [default: test_accuracy; test_loss for regression]",
 )
-@click.option("--layer", help="A layer's number, or mean over layers.")
+@click.option("--layer", help="A layer's number, or mean, which is that over layers.  [default: mean]")
 @click.option(
-    "--at", type=click.Choice(["first", "last", "auc"]), help="Which recorded step; auc is the mean over steps."
+    "--at",
+    type=click.Choice(["first", "last", "auc"]),
+    help="Which recorded step; auc is the mean over steps.  [default: last]",
 )
 @click.option("--level", type=float, help="Level of the intervals.  [default: 0.95]")
 @json_option
 @url_option
-def compare(experiment_id: str, *, metric: str, as_json: bool, url: str | None, **options: Any) -> None:
+def compare(experiment_id: str, *, metric: str | None, as_json: bool, url: str | None, **options: Any) -> None:
     """Compare arms: means with intervals, and paired differences from the baseline.
 
     \b
@@ -37,7 +42,8 @@ def compare(experiment_id: str, *, metric: str, as_json: bool, url: str | None, 
     """
     said = {key: value for key, value in options.items() if value is not None}
     with Lab(url) as lab:
-        answer = lab.comparison(find(lab, experiment_id)["id"], metric, **said)
+        experiment = find(lab, experiment_id)
+        answer = lab.comparison(experiment["id"], metric or score(lab, experiment), **said)
     print_json(answer) if as_json else console().print(tables.comparison(answer))
 
 
@@ -49,6 +55,7 @@ def compare(experiment_id: str, *, metric: str, as_json: bool, url: str | None, 
     "--output",
     "-o",
     type=click.Path(dir_okay=False, allow_dash=True),
+    callback=writable,
     default="-",
     help="A file; - is standard output.",
 )
@@ -76,7 +83,12 @@ def export(experiment_id: str, table: str, *, form: str, output: str, url: str |
 @click.command()
 @id_argument
 @click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), show_default=True
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=writable,
+    default=Path("report.html"),
+    show_default=True,
 )
 @url_option
 def report(experiment_id: str, *, output: Path, url: str | None) -> None:

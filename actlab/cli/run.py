@@ -13,6 +13,7 @@ import click
 from actlab.cli import tables
 from actlab.cli.experiments import end_with, follow
 from actlab.cli.frame import console, json_option, print_json, url_option
+from actlab.cli.output import writable
 from actlab.cli.request import request
 from actlab.client import Lab
 
@@ -52,7 +53,10 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--dry-run", is_flag=True, help="Show what would be done and what it would cost; do nothing.")
 @click.option("--no-follow", is_flag=True, help="Submit, say the id, and do not wait.")
 @click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file at the end."
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=writable,
+    help="Write the report to this file at the end.",
 )
 @json_option
 @url_option
@@ -88,11 +92,11 @@ def run(
         if not as_json:
             click.echo(f"Experiment {experiment['id']}: {experiment['plan']['runs']} runs.", err=True)
         end = follow(lab, experiment["id"], quiet=as_json)
+        end_with(lab, end, as_json=as_json)
         if report is not None:
             lab.report(end["id"], report)
-        end_with(lab, end, as_json=as_json)
-        if report is not None and not as_json:
-            click.echo(f"The report is in {report}.")
+            if not as_json:
+                click.echo(f"The report is in {report}.")
     sys.exit(0 if end["state"] == "succeeded" else 1)
 
 

@@ -15,20 +15,29 @@ from actlab.client import Json
 
 NONE = "-"
 # Columns of words; all others hold numbers.
-WORDS = ("arm", "label", "name", "tags", "note")
+WORDS = ("arm", "label", "name", "activations", "tags", "note")
+# A list of experiments stays one.
+MOST_SHOWN = 30
+# Every activation takes these; with these values they do nothing.
+NEUTRAL = {"scale_in": 1, "scale_out": 1, "shift": 0}
+STEPS = {"first": "at step 0", "last": "at the last recorded step", "auc": "mean over steps"}
 
 
 def experiments(items: Sequence[Json]) -> Table:
-    table = _table("id", "state", "progress", "runs", "name", "tags", "created")
+    # A terminal of 80 columns is narrow for this: a column that would be empty is left out.
+    tagged = any(item["tags"] for item in items)
+    table = _table("id", "state", "runs", "name", "activations", "data set", *(["tags"] if tagged else []), "created")
     for item in items:
+        names = ", ".join(entry["name"] for entry in item["spec"]["activations"])
         table.add_row(
             item["id"][:8],
-            item["state"],
-            f"{item['progress']:.0%}",
+            f"running {item['progress']:.0%}" if item["state"] == "running" else item["state"],
             str(item["plan"]["runs"]),
             Text(item["name"]),
-            Text(", ".join(item["tags"])),
-            _time(item["created_at"]),
+            Text(_cut(names)),
+            item["spec"]["dataset"]["name"],
+            *([Text(", ".join(item["tags"]))] if tagged else []),
+            _minute(item["created_at"]),
         )
     return table
 
@@ -43,7 +52,7 @@ def experiment(item: Json) -> RenderableType:
         "state": f"{item['state']} ({item['progress']:.0%}): {counts(item)}{remaining(item)}",
         "created": _time(item["created_at"]),
         "finished": _time(item["finished_at"]),
-        "activations": ", ".join(_label(entry) for entry in spec["activations"]),
+        "activations": _activations(item),
         "data set": _label(spec["dataset"]),
         "network": _settings(spec["network"]),
         "training": _settings(spec["training"]),
@@ -55,6 +64,12 @@ def experiment(item: Json) -> RenderableType:
     for name, value in lines.items():
         table.add_row(name, Text(value))
     return table
+
+
+def told(item: Json) -> str:
+    """An experiment in a few words, to tell it from others: its name, its activations, its number of runs."""
+    name = f"{item['name']!r}, " if item["name"] else ""
+    return f"{name}{_activations(item)} on {item['spec']['dataset']['name']}, {item['plan']['runs']} runs"
 
 
 def failures(item: Json) -> list[str]:
@@ -72,18 +87,17 @@ def plan(answer: Json) -> RenderableType:
     return Group(Text(words), table)
 
 
-def summary(answer: Json) -> RenderableType:
-    """The table of arms with the answer in words below it."""
+def summary(answer: Json, score: str) -> RenderableType:
+    """The table of arms, judged by `score`, with the answer in words below it."""
     rows: Sequence[Json] = answer["table"]
-    score = "test_accuracy" if any(_mean(row["test_accuracy"]) is not None for row in rows) else "test_loss"
-    show = percent if score == "test_accuracy" else number
+    show = percent if _is_share(score) else number
     table = _table(
         "arm",
         f"{score.replace('_', ' ')}\n[95 %]",
         "n",
         "dead at\nstep 0",
         "dead at\nthe end",
-        "gradient\nratio",
+        "gradient ratio\nat step 0",
         "mean\nactivation",
     )
     for row in rows:
@@ -101,26 +115,46 @@ def summary(answer: Json) -> RenderableType:
 
 
 def comparison(answer: Json) -> RenderableType:
-    show = percent if answer["metric"] == "test_accuracy" else number
+    show, show_difference, unit = (
+        (percent, points, "\nin points") if _is_share(answer["metric"]) else (number, number, "")
+    )
     level = f"[{100 * answer['level']:g} %]"
-    table = _table("arm", "n", "mean " + level, "sd", "difference " + level, "p (Holm)", "note")
+    table = _table("arm", "n", "mean " + level, "sd" + unit, f"difference {level}{unit}", "p (Holm)", "note")
     for arm in answer["arms"]:
         difference = arm["difference"] or {}
         table.add_row(
             Text(arm["label"]),
             _n(arm),
             _with_interval(arm, show),
-            show(arm["sd"]),
-            _with_interval(difference, show, signed=True),
+            show_difference(arm["sd"]),
+            _with_interval(difference, show_difference, signed=True),
             number(difference.get("p_holm")),
             Text("; ".join(note for note in (arm.get("note"), difference.get("note")) if note)),
         )
-    words = f"{answer['metric']}: {answer['definition']} Differences are paired by replicate, against the baseline."
-    return Group(table, Text(words, style="dim"))
+    words = f"{answer['definition']} Differences are paired by replicate, against the baseline."
+    return Group(Text(caption(answer)), table, Text(words, style="dim"))
+
+
+def caption(answer: Json) -> str:
+    """`dead_fraction, at the last recorded step, mean over layers, on a probe of 512 training inputs`."""
+    said = [answer["metric"]]
+    if answer["at"] is not None:
+        said.append(STEPS[answer["at"]])
+    if answer["layer"] is not None:
+        said.append("mean over layers" if answer["layer"] == "mean" else f"layer {answer['layer']}")
+    # What a run has one of, such as its test accuracy, is not taken on the probe.
+    if answer["at"] is not None:
+        said.append(f"on a probe of {answer['probe_size']} training inputs")
+    return ", ".join(said)
 
 
 def percent(value: float | None, sign: str = "") -> str:
     return NONE if value is None else f"{100 * value:{sign}.1f} %"
+
+
+def points(value: float | None, sign: str = "") -> str:
+    """A difference of shares, without its unit: the column's header has it."""
+    return NONE if value is None else f"{100 * value:{sign}.1f}"
 
 
 def number(value: float | None, sign: str = "") -> str:
@@ -156,6 +190,23 @@ def _n(row: Mapping[str, Any]) -> str:
     return f"{row['n']} ({', '.join(lost)})" if lost else str(row["n"])
 
 
+def _is_share(metric: str) -> bool:
+    return metric.endswith(("_accuracy", "_fraction"))
+
+
+def _activations(item: Json) -> str:
+    return ", ".join(_label(_bare(entry)) for entry in item["spec"]["activations"])
+
+
+def _bare(activation: Json) -> Json:
+    """Without the parameters that change nothing."""
+    return {key: value for key, value in activation.items() if key not in NEUTRAL or NEUTRAL[key] != value}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
+
+
 def _label(entry: Mapping[str, Any] | str) -> str:
     if isinstance(entry, str):
         return entry
@@ -171,6 +222,10 @@ def _words(value: Any) -> str:
     if isinstance(value, Iterable) and not isinstance(value, str):
         return " | ".join(str(entry) for entry in value)
     return str(value)
+
+
+def _minute(text: str) -> str:
+    return text[:16].replace("T", " ") + " UTC"
 
 
 def _time(text: str | None) -> str:

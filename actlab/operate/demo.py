@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import click
 from actlab.cli import tables
 from actlab.cli.follow import following
 from actlab.cli.frame import console
+from actlab.cli.score import score
 from actlab.client import ENDED, Json, Lab
+from actlab.command import command
 from actlab.errors import Unreachable
 from actlab.operate.errors import CannotStart, Stopped, tail
 from actlab.operate.place import Place, held
@@ -45,23 +48,23 @@ def demo(*, data: Path, workers: int | None, quick: bool) -> None:
     """Raises CannotStart, ProgramFailed or DemoFailed where there is no answer; exits with 130 at a signal."""
     check_parts()
     _check_ours(data)
-    with held(data) as place, StopWish() as wish:
+    with held(data) as place, StopWish(_say) as wish:
         (place.folder / MARK).touch()
         place.clear()
         (place.folder / REPORT).unlink(missing_ok=True)
         try:
             _ask(place, wish, QUICK if quick else QUESTION, workers)
         except Stopped:
-            click.echo("The demo was interrupted; all it started is stopped.", err=True)
+            _say("The demo was interrupted; all it started is stopped.")
             raise SystemExit(130) from None
 
 
 def _ask(place: Place, wish: StopWish, question: Json, workers: int | None) -> None:
-    click.echo("Starting a lab for the demo ...", err=True)
+    _say("Starting a lab for the demo ...")
     with running_lab(place, host="127.0.0.1", port=0, workers=workers, wish=wish) as running, Lab(running.url) as lab:
-        running.supervisor.say = lambda line: click.echo(line, err=True)
+        running.supervisor.say = _say
         experiment = lab.submit(question)
-        click.echo(f"Asked {running.url}: {question['name']} ({experiment['plan']['runs']} networks)", err=True)
+        _say(f"Asked {running.url}: {question['name']} ({experiment['plan']['runs']} networks)")
         with following() as look:
             while experiment["state"] not in ENDED:
                 wish.wait(POLL_S)
@@ -73,16 +76,23 @@ def _ask(place: Place, wish: StopWish, question: Json, workers: int | None) -> N
             end = experiment
         if end["state"] != "succeeded":
             raise DemoFailed(_what_failed(end, place))
-        console().print(tables.summary(lab.summary(end["id"])))
+        console().print(tables.summary(lab.summary(end["id"]), score(lab, end)))
         report = lab.report(end["id"], place.folder / REPORT)
         click.echo(f"\nThe report is in {report}")
-    click.echo("The demo's lab has stopped. To keep one: actlab up")
+    reopened = command("up", "--data", os.path.relpath(place.folder))
+    click.echo(f"The demo's lab has stopped. To reopen it with what it found: {reopened}")
 
 
 def _check_ours(folder: Path) -> None:
     """What another demo left is removed; anything else is not touched."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise CannotStart(f"The folder {folder} holds something that is not a demo's. Choose another with --data.")
+
+
+def _say(line: str) -> None:
+    # The terminal may be gone; that is no reason to leave programs behind.
+    with suppress(OSError):
+        click.echo(line, err=True)
 
 
 def _what_failed(end: Json, place: Place) -> str:

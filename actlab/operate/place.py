@@ -14,6 +14,7 @@ from pathlib import Path
 from actlab.operate.errors import CannotStart
 
 EARLIER_LOGS = 3
+LOCK = "lab.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +61,35 @@ class Place:
 
 @contextmanager
 def held(folder: Path) -> Iterator[Place]:
-    """Takes the folder, and makes it first. Raises CannotStart where it cannot be used, or another lab has it."""
+    """Takes the folder, and makes it first. Raises CannotStart where it cannot be used, or another lab has it.
+
+    Where no lab could be started in a folder that was made for it, the folder is removed again.
+    """
     folder = folder.absolute()
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "lab.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise CannotStart(
             f"The data folder {folder} cannot be used: {error.strerror}. Choose another with --data."
         ) from error
     try:
         _take(lock, folder)
-        yield Place(folder, lock)
+        try:
+            yield Place(folder, lock)
+        except CannotStart:
+            if made:
+                _remove_unused(folder)
+            raise
     finally:
         os.close(lock)
+
+
+def _remove_unused(folder: Path) -> None:
+    if [path.name for path in folder.iterdir()] == [LOCK]:
+        (folder / LOCK).unlink()
+        folder.rmdir()
 
 
 def _take(lock: int, folder: Path) -> None:

@@ -43,7 +43,6 @@ def running_lab(place: Place, *, host: str, port: int, workers: int | None, wish
     with address.listening(host, port) as listener, _private_folder() as private:
         url = address.url_of(listener)
         place.announce(url)
-        place.prepare()
         broker = private / "valkey.sock"
         environ = processes.environment(
             os.environ,
@@ -54,6 +53,7 @@ def running_lab(place: Place, *, host: str, port: int, workers: int | None, wish
             workers=workers,
         )
         _check_settings(environ)
+        place.prepare()
         with Supervisor(
             folder=place.folder, logs=place.logs, private=private, environ=environ, wish=wish
         ) as supervisor:

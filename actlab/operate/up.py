@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from actlab.client import DEFAULT_URL
 from actlab.operate.errors import Stopped
 from actlab.operate.place import held
 from actlab.operate.processes import check_parts
@@ -18,13 +19,15 @@ INTERRUPTED = 130
 def up(*, host: str, port: int, data: Path, workers: int | None) -> None:
     """Returns when a signal has stopped the lab. Raises CannotStart or ProgramFailed where it does not come up."""
     check_parts()
-    with held(data) as place, StopWish() as wish:
+    with held(data) as place, StopWish(_say) as wish:
         try:
             _say("Starting the lab ...")
             with running_lab(place, host=host, port=port, workers=workers, wish=wish) as lab:
                 lab.supervisor.say = _say
                 _say(f"The lab is up at {lab.url}")
                 _say(f"Its data are in {place.folder}, its logs in {place.logs}. Ctrl-C stops it; the data stay.")
+                if lab.url != DEFAULT_URL:
+                    _say(f"For other terminals: export ACTLAB_URL={lab.url}")
                 _keep_up(lab, wish)
         except Stopped:
             _say("Stopped before the lab was up.")
@@ -38,7 +41,6 @@ def _keep_up(lab: RunningLab, wish: StopWish) -> None:
         while True:
             wish.wait(TEND_S)
             lab.tend()
-    _say("Stopping: the workers give back what they train, which takes seconds. Ctrl-C again ends it by force.")
 
 
 def _say(line: str) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from actlab.cli import main
 from actlab.client import Json, Lab
+from actlab.errors import LabError
 from tests.actlab.labs import A_LONG_QUESTION, A_QUESTION, Up
 
 TINY = (
@@ -107,6 +109,7 @@ def test_list_and_show_name_the_experiment(lab_up: Up, answered: Json) -> None:
     shown = actlab(lab_up, "show", answered["id"][:8]).stdout
 
     assert answered["id"][:8] in listed
+    assert re.search(r"Is it there\? +relu, tanh +xor +test", listed)
     assert "Is it there?" in shown
     assert "relu, tanh" in shown
     assert "Before training" in shown
@@ -169,6 +172,7 @@ def test_cancel_and_delete_say_what_they_did(lab_up: Up) -> None:
 
     assert "is being cancelled" in cancelled.stdout
     assert kept.exit_code == 1
+    assert "('For ever?', relu, tanh on xor, 4 runs)" in kept.stderr
     assert "is deleted" in deleted.stdout
     assert actlab(lab_up, "show", submitted).exit_code == 1
 
@@ -186,7 +190,9 @@ def test_ctrl_c_says_that_the_experiment_goes_on(lab_up: Up, lab: Lab) -> None:
         said = process.stderr.read()
 
     assert process.returncode == 130
-    assert f"goes on. Follow it: actlab wait {experiment_id[:8]}; stop it: actlab cancel {experiment_id[:8]}" in said
+    assert "goes on. Follow it: " in said
+    assert f"actlab wait {experiment_id[:8]}; stop it: " in said
+    assert f"actlab cancel {experiment_id[:8]}" in said
     assert lab.cancel(experiment_id)["id"] == experiment_id
 
 
@@ -227,7 +233,8 @@ def test_where_no_lab_answers_the_sentence_says_how_to_start_one() -> None:
     result = CliRunner().invoke(main, ["list", "--url", NO_PORT])
 
     assert result.exit_code == 1
-    assert result.stderr == f"No lab answers at {NO_PORT}; start one with `actlab up`.\n"
+    assert f"No lab answers at {NO_PORT}; start one with `" in result.stderr
+    assert "--url or ACTLAB_URL" in result.stderr
 
 
 def test_a_file_that_holds_no_json_is_named(tmp_path: Path) -> None:
@@ -238,3 +245,45 @@ def test_a_file_that_holds_no_json_is_named(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert "question.json is not JSON" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--activations", "relu", "--report", "/nowhere/report.html"),
+        ("export", "last", "runs", "-o", "/nowhere/runs.csv"),
+        ("report", "last", "-o", "/nowhere/report.html"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_said_before_the_lab_is_asked(arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*arguments, "--url", NO_PORT])
+
+    assert result.exit_code == 2
+    assert "there is no folder '/nowhere'" in result.stderr
+
+
+def test_a_number_that_is_not_finite_is_a_sentence() -> None:
+    result = CliRunner().invoke(main, ["run", "--activations", "relu", "--learning-rate", "nan", "--url", NO_PORT])
+
+    assert result.exit_code == 2
+    assert "training.learning_rate: given nan; it must be a finite number." in result.stderr
+
+
+def test_the_answer_is_shown_even_where_the_report_is_lost(lab_up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> Path:
+        raise LabError("The disk is full.")
+
+    monkeypatch.setattr(Lab, "report", lost)
+
+    result = actlab(lab_up, "run", "--activations", "relu", *TINY, "--report", "report.html")
+
+    assert result.exit_code == 1
+    assert "test accuracy" in result.stdout
+    assert "The disk is full." in result.stderr
+
+
+def test_regression_is_judged_by_its_loss(lab_up: Up, lab: Lab) -> None:
+    end = lab.wait(lab.submit(A_QUESTION | {"dataset": "function_1d"})["id"], timeout_s=60)
+
+    assert json.loads(actlab(lab_up, "compare", end["id"], "--json").stdout)["metric"] == "test_loss"
+    assert "test loss" in actlab(lab_up, "show", end["id"]).stdout

@@ -110,7 +110,10 @@ def test_an_error_page_that_is_no_problem_is_still_a_sentence() -> None:
 def test_where_no_lab_answers_the_sentence_says_how_to_start_one() -> None:
     with (
         Lab(NO_PORT) as lab,
-        pytest.raises(Unreachable, match=r"No lab answers at http://127.0.0.1:1; start one with `actlab up`"),
+        pytest.raises(
+            Unreachable,
+            match=r"No lab answers at http://127.0.0.1:1; start one with `.*actlab up`, or say with --url",
+        ),
     ):
         lab.get("1")
 

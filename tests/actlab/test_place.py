@@ -87,3 +87,19 @@ def test_a_port_that_is_taken_is_named() -> None:
         taken = pytest.raises(CannotStart, match=f"Port {port} of 127.0.0.1 cannot be used: Address already in use")
         with taken, address.listening("127.0.0.1", port):
             pass
+
+
+def test_a_folder_made_for_a_lab_that_could_not_start_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+
+    with pytest.raises(CannotStart), held(folder):
+        raise CannotStart("The port is taken.")
+
+    assert not folder.exists()
+
+
+def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart), held(tmp_path):
+        raise CannotStart("The port is taken.")
+
+    assert tmp_path.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -76,3 +77,42 @@ def test_a_data_set_named_by_its_bare_name_can_get_a_parameter() -> None:
 def test_a_setting_without_name_or_value_is_refused(text: str) -> None:
     with pytest.raises(click.UsageError, match="--set takes NAME=VALUE"):
         request({}, {"set_values": (text,)})
+
+
+@pytest.mark.parametrize(
+    ("base", "options", "field"),
+    [
+        ({}, {"learning_rate": math.nan}, "training.learning_rate: given nan"),
+        ({"training": {"learning_rate": math.inf}}, {}, "training.learning_rate: given inf"),
+        ({}, {"set_values": ("recording.points=1e400",)}, "recording.points: given inf"),
+        ({}, {"sweep": ("training.learning_rate=0.1,NaN",)}, r"sweep.training.learning_rate\[1\]: given nan"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_refused_by_its_field(base: Any, options: Any, field: str) -> None:
+    with pytest.raises(click.UsageError, match=f"{field}; it must be a finite number"):
+        request(base, options)
+
+
+def test_two_lengths_of_training_are_refused() -> None:
+    with pytest.raises(click.UsageError, match="--epochs and --steps both say how long to train"):
+        request({}, {"epochs": 2, "steps": 5})
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [({"depth": 3}, "--depth"), ({"set_values": ("network.depth=3",)}, "--set network.depth")],
+)
+def test_an_option_for_a_field_that_is_swept_is_refused(options: dict[str, Any], option: str) -> None:
+    with pytest.raises(click.UsageError, match=f"{option} and the sweep both set network.depth"):
+        request({}, {**options, "sweep": ("network.depth=2,4",)})
+
+
+@pytest.mark.parametrize(
+    "text", ["leaky_relu(0.1)", "leaky_relu(negative_slope=0.1", "relu)", "elu(alpha=)", "elu(=1)"]
+)
+def test_an_activation_that_cannot_be_read_is_refused_with_the_right_form(text: str) -> None:
+    with pytest.raises(click.UsageError) as refused:
+        request({}, {"activations": f"relu,{text}"})
+
+    assert text in refused.value.message
+    assert "leaky_relu(negative_slope=0.1)" in refused.value.message

@@ -100,6 +100,13 @@ def test_what_cannot_be_started_is_said_in_a_sentence(data: Path, options: list[
     assert "Traceback" not in said
 
 
+def test_a_lab_at_another_port_says_how_other_terminals_find_it(lab_up: Up) -> None:
+    assert lab_up.process.stdout is not None
+    lines = [lab_up.process.stdout.readline().strip() for _ in range(2)]
+
+    assert lines[1] == f"For other terminals: export ACTLAB_URL={lab_up.url}"
+
+
 def test_a_setting_that_cannot_be_read_is_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACTLAB_SWEEP_S", "often")
 
@@ -120,4 +127,5 @@ def test_ctrl_c_before_the_lab_is_up_stops_it_too(data: Path) -> None:
     said = process.communicate(timeout=30)[0]
 
     assert process.returncode == 130
+    assert "Stopping: " in said
     assert "Stopped before the lab was up." in said

@@ -1,0 +1,110 @@
+"""Answers as tables: each number says what it is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from actlab.cli import tables
+from actlab.client import Json
+
+
+def printed(table: RenderableType) -> str:
+    console = Console(width=200, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
+
+
+def a_comparison(**changes: Any) -> Json:
+    estimate = {"n": 5, "failed": 0, "diverged": 0, "sd": 0.012}
+    difference = {"mean": 0.031, "low": 0.02, "high": 0.042, "p_holm": 0.01}
+    return {
+        "metric": "dead_fraction",
+        "definition": "Share of units.",
+        "level": 0.95,
+        "at": "last",
+        "layer": "mean",
+        "probe_size": 512,
+        "arms": [
+            {"label": "relu", "mean": 0.1, "low": 0.09, "high": 0.11, **estimate, "difference": None},
+            {"label": "tanh", "mean": 0.131, "low": 0.12, "high": 0.14, **estimate, "difference": difference},
+        ],
+    } | changes
+
+
+def an_experiment(**changes: Any) -> Json:
+    names = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "identity")
+    return {
+        "id": "49417636-0000",
+        "name": "Why?",
+        "state": "running",
+        "progress": 0.4,
+        "plan": {"runs": 30},
+        "tags": [],
+        "created_at": "2026-11-23T14:04:30Z",
+        "spec": {"activations": [{"name": name} for name in names], "dataset": {"name": "digits"}},
+    } | changes
+
+
+def a_summary() -> Json:
+    """All networks have diverged: no arm has a score."""
+    nothing = {"mean": None, "low": None, "high": None, "n": 0}
+    row = {"label": "relu", "n": 0, "diverged": 2, "test_accuracy": nothing, "test_loss": nothing}
+    columns = ("dead_fraction_start", "dead_fraction_end", "gradient_ratio", "activation_mean")
+    return {"table": [row | dict.fromkeys(columns)], "answer": ["None."], "probe_size": 512}
+
+
+def test_a_list_tells_experiments_apart() -> None:
+    text = printed(tables.experiments([an_experiment()]))
+
+    cells = [cell.strip() for cell in re.split(" {2,}", text.splitlines()[-1])]
+    assert cells[:5] == ["49417636", "running 40%", "30", "Why?", "relu, leaky_relu, tanh, sigmo…"]
+    assert cells[5:7] == ["digits", "2026-11-23 14:04 UTC"]
+
+
+def test_parameters_that_change_nothing_are_not_told() -> None:
+    entry = {"name": "elu", "alpha": 0.5, "scale_in": 1.0, "scale_out": 2.0, "shift": 0.0}
+    item = an_experiment(spec={"activations": [entry], "dataset": {"name": "digits"}})
+
+    assert tables.told(item) == "'Why?', elu (alpha 0.5, scale_out 2.0) on digits, 30 runs"
+
+
+@pytest.mark.parametrize(
+    ("changes", "caption"),
+    [
+        ({}, "dead_fraction, at the last recorded step, mean over layers, on a probe of 512 training inputs"),
+        ({"at": "first", "layer": 2}, "dead_fraction, at step 0, layer 2, on a probe of 512 training inputs"),
+        ({"at": "auc"}, "dead_fraction, mean over steps, mean over layers, on a probe of 512 training inputs"),
+        ({"metric": "test_loss", "at": None, "layer": None}, "test_loss"),
+    ],
+)
+def test_a_comparison_says_what_it_is_of(changes: Json, caption: str) -> None:
+    assert printed(tables.comparison(a_comparison(**changes))).splitlines()[0].rstrip() == caption
+
+
+@pytest.mark.parametrize("metric", ["dead_fraction", "test_accuracy"])
+def test_a_difference_of_shares_is_in_points(metric: str) -> None:
+    text = printed(tables.comparison(a_comparison(metric=metric)))
+
+    assert "13.1 % [12.0, 14.0]" in text
+    assert "in points" in text
+    assert "+3.1 [+2.0, +4.2]" in text
+
+
+def test_a_difference_of_other_numbers_has_no_unit() -> None:
+    text = printed(tables.comparison(a_comparison(metric="delta_norm")))
+
+    assert "+0.031 [+0.02, +0.042]" in text
+    assert "points" not in text
+
+
+@pytest.mark.parametrize(("score", "header"), [("test_accuracy", "test accuracy"), ("test_loss", "test loss")])
+def test_a_summary_without_any_score_still_names_it(score: str, header: str) -> None:
+    text = printed(tables.summary(a_summary(), score))
+
+    assert header in text
+    assert "gradient ratio" in text
