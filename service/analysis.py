@@ -8,6 +8,8 @@ from typing import Any
 from flask import Response, jsonify
 
 from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
+from lab.errors import FieldError, InvalidRequest
+from lab.plan import arms_of
 from lab.spec import ExperimentSpec
 from lab.statistics import ArmComparison, Estimate
 from service.answers import ComparisonAnswer, FigureAnswer, SummaryAnswer
@@ -24,6 +26,8 @@ blueprint = Blueprint(
     "analysis", __name__, url_prefix="/v1/experiments/<uuid:experiment_id>", description="What follows."
 )
 
+_FIGURE = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "enum": list(FIGURES)}}
+
 
 @blueprint.route("/comparison")
 @blueprint.arguments(ComparisonQuery, location="query")
@@ -33,9 +37,10 @@ def comparison(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
     metric, level = query["metric"], query["level"]
     with parts().database.reading() as session:
         experiment = submissions.get(session, str(experiment_id))
+        spec = ExperimentSpec.from_json(experiment.spec)
+        _check_layer(query["layer"], spec)
         arms = queries.arms(session, experiment.id)
         values = metric_values(session, experiment.id, metric, layer=query["layer"], at=query["at"])
-    spec = ExperimentSpec.from_json(experiment.spec)
     results = compared(arms, values, level=level)
     labels = {arm.position: arm.label for arm in arms}
     return {
@@ -58,7 +63,7 @@ def summary(experiment_id: Any) -> dict[str, Any]:
         return table(find(session, str(experiment_id)))
 
 
-@blueprint.route(f"/figures/<any({', '.join(FIGURES)}):name>")
+@blueprint.route("/figures/<name>", parameters=[_FIGURE])
 @blueprint.response(200, FigureAnswer)
 def figure(experiment_id: Any, name: str) -> Response:
     """A figure, as Plotly draws it."""
@@ -88,6 +93,12 @@ def table(findings: Findings) -> dict[str, Any]:
         for arm, summary in findings.summaries.items()
     ]
     return {"table": rows, "answer": findings.answer, "probe_size": findings.probe_size}
+
+
+def _check_layer(layer: int | None, spec: ExperimentSpec) -> None:
+    deepest = max(arm.network.depth for arm in arms_of(spec))
+    if layer is not None and layer > deepest:
+        raise InvalidRequest([FieldError("layer", layer, f"mean, or a whole number from 1 to {deepest}")])
 
 
 def _estimated(estimate: Estimate) -> dict[str, Any]:

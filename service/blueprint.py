@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import flask
 import flask_smorest
 import marshmallow as ma
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # gunicorn has no types
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
@@ -54,7 +55,11 @@ class Parser(FlaskParser):
 
 
 def _body(req: flask.Request) -> bytes:
-    body = req.get_data(cache=True)
+    try:
+        body = req.get_data(cache=True)
+    except ParseException as error:
+        # gunicorn reads the chunks of a body that does not say its length only now.
+        raise BadRequest(f"The body cannot be read: {error}.") from error
     # A body that does not say its length is cut at the limit without a word.
     if req.content_length is None and len(body) >= (req.max_content_length or math.inf):
         raise RequestEntityTooLarge(f"The body may have {req.max_content_length} bytes.")

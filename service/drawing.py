@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from lab.catalog.datasets import DATASETS
+from lab.errors import NotFound, shown
 from lab.figures import Figure, Line, Point, intervals, over_layers, over_steps
 from lab.summary import SCORES, Score
 from service.findings import LEVEL, compared
@@ -47,7 +48,9 @@ class Subject:
 
 
 def draw(session: Session, experiment_id: str, name: str) -> Figure:
-    """`name` is one of FIGURES. Raises NotFound."""
+    """Raises NotFound where there is no such experiment, or `name` is none of FIGURES."""
+    if name not in FIGURES:
+        raise NotFound(f"There is no figure {shown(name)}. Known: {', '.join(FIGURES)}.")
     experiment = submissions.get(session, experiment_id)
     arms = queries.arms(session, experiment_id)
     subject = Subject(

@@ -10,6 +10,7 @@ from service.parts import parts
 # Answers are data: a browser that shows one may load and run nothing.
 _POLICY = "default-src 'none'; frame-ancestors 'none'"
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_PORTS = {"http": 80, "https": 443}
 
 
 def register(app: Flask) -> None:
@@ -26,12 +27,14 @@ def _check_host() -> None:
 
 
 def _check_origin() -> None:
-    """A browser says where a page that changes something came from."""
+    """A browser says where a page that changes something came from: it must be this very host and port."""
     origin = request.headers.get("Origin")
     if origin is None or request.method in _SAFE:
         return
-    if _without_port(origin.partition("://")[2]) not in parts().settings.allowed_hosts:
-        raise Forbidden("A page of another origin may not change anything here.")
+    scheme, _, host = origin.partition("://")
+    # The schemes themselves may differ: in front of this service a proxy may speak TLS.
+    if scheme not in _PORTS or _with_port(host, _PORTS[scheme]) != _with_port(request.host, _PORTS[scheme]):
+        raise Forbidden("A page of another host or port may not change anything here.")
 
 
 def _check_length() -> None:
@@ -44,6 +47,11 @@ def _harden(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     return response
+
+
+def _with_port(host: str, default: int) -> str:
+    name = _without_port(host)
+    return host.lower() if len(name) < len(host) else f"{name}:{default}"
 
 
 def _without_port(host: str) -> str:

@@ -14,6 +14,7 @@ from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
 from service.fields import Choice, Described, Field, Flag, ListOf, Real, Text, Whole
 from service.parts import parts
 from service.schemas import Strict
+from store.metrics import GRADIENT_RATIO, RUN_METRICS
 from store.models import STATES
 
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -180,6 +181,28 @@ class CurvesQuery(RowsQuery):
 
 class ComparisonQuery(Strict):
     metric = Choice((*CURVES, *DERIVED, *MEASUREMENTS), required=True)
-    layer = LayerOrMean(load_default=None, metadata={"default": "mean"})
-    at = Choice(("first", "last", "auc"), load_default="last")
+    layer = LayerOrMean(
+        load_default=None, metadata={"default": "mean", "description": "Of a measurement; no other metric has layers."}
+    )
+    at = Choice(
+        ("first", "last", "auc"),
+        load_default="last",
+        metadata={"description": f"Of a measurement or {GRADIENT_RATIO}; other metrics are one number a run."},
+    )
     level = RealText(0, 0.9999, load_default=0.95)
+
+    @ma.validates_schema(pass_original=True)
+    def the_metric_has_what_is_said_of_it(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        metric = data["metric"]
+        reasons = {}
+        if metric in RUN_METRICS:
+            reasons = dict.fromkeys(("layer", "at"), "is one number a run")
+        elif metric == GRADIENT_RATIO:
+            reasons = {"layer": "is one number for all layers"}
+        errors = {
+            name: [f"nothing: it does not apply to {metric}, which {reason}"]
+            for name, reason in reasons.items()
+            if name in original
+        }
+        if errors:
+            raise ma.ValidationError(errors)

@@ -30,7 +30,12 @@ class Strict(ma.Schema):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.error_messages |= {"type": "an object", "unknown": names_of(self.load_fields)}
+        self.error_messages |= {"type": "an object", "unknown": names_of(_keys(self))}
+
+
+def _keys(schema: ma.Schema) -> list[str]:
+    """As a request spells them."""
+    return [field.data_key or name for name, field in schema.load_fields.items()]
 
 
 class SpecSchema(Strict):

@@ -56,11 +56,11 @@ def _int(text: str) -> int:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise NotJSON(f"The key {twice[:80]!r} stands twice in one object.")
+    value: dict[str, Any] = {}
+    for key, part in pairs:
+        if key in value:
+            raise NotJSON(f"The key {key[:80]!r} stands twice in one object.")
+        value[key] = part
     return value
 
 

@@ -87,14 +87,14 @@ def rows(
     limit: int,
     after: str | None = None,
 ) -> tuple[Columns, str | None]:
-    """A page of rows as columns: run_id, arm (its position), activation, replicate, step, layer (measurements only),
-    then `fields`, ordered by run_id, step, layer; and the cursor of the next page. Curves have no layers to be narrowed
-    to. Raises InvalidRequest where `after` is no cursor.
+    """A page of rows as columns: run_id, arm (its position), label (the arm's), activation, replicate, step, layer
+    (measurements only), then `fields`, ordered by run_id, step, layer; and the cursor of the next page. Curves have no
+    layers to be narrowed to. Raises InvalidRequest where `after` is no cursor.
     """
     table = of.__table__
     run_id, *within = key = tuple(table.primary_key)
     columns = [*within, *(table.c[field] for field in fields)]
-    query = sa.select(run_id, Arm.position, Arm.activation, Run.replicate, *columns)
+    query = sa.select(run_id, Arm.position, Arm.label, Arm.activation, Run.replicate, *columns)
     query = query.join(Run, Run.id == run_id).join(Arm, Arm.id == Run.arm_id)
     query = query.where(Run.experiment_id == experiment_id, *_conditions(filters, key))
     if after is not None:
@@ -103,7 +103,7 @@ def rows(
         query = query.where(sa.tuple_(*key) > sa.tuple_(*position), Run.id >= position[0])
     # By the run's own id, though it is equal to the key's: so neither database sorts more than one run's rows.
     found = session.execute(query.order_by(Run.id, *within).limit(limit + 1)).all()
-    names = ["run_id", "arm", "activation", "replicate", *(column.name for column in columns)]
+    names = ["run_id", "arm", "label", "activation", "replicate", *(column.name for column in columns)]
     page = {name: [row[i] for row in found[:limit]] for i, name in enumerate(names)}
     if len(found) <= limit:
         return page, None

@@ -11,6 +11,7 @@ from lab.plan import Run
 from lab.spec import DatasetSpec
 from service.drawing import FIGURES
 from store.database import Database
+from store.metrics import RUN_METRICS
 from tests.builders import a_spec
 from tests.service.recorded import DEAD_END, DEAD_START, GRADIENT_RATIO, failed, submitted, trained
 
@@ -145,6 +146,10 @@ def test_the_gradient_ratio_is_per_layer(client: FlaskClient, database: Database
         ("metric=test_loss&level=0", "level"),
         ("metric=test_loss&level=nan", "level"),
         ("metric=test_loss&level=1e-2", "level"),
+        ("metric=accuracy&at=first", "metric"),
+        ("metric=gradient_ratio&layer=1", "layer"),
+        ("metric=gradient_ratio&layer=mean", "layer"),
+        ("metric=dead_fraction&layer=3", "layer"),
     ],
 )
 def test_a_comparison_is_checked(query: str, field: str, client: FlaskClient, database: Database) -> None:
@@ -152,6 +157,36 @@ def test_a_comparison_is_checked(query: str, field: str, client: FlaskClient, da
 
     assert answer.status_code == 422
     assert [error["field"] for error in answer.get_json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("metric", RUN_METRICS)
+def test_what_is_one_number_a_run_has_no_step_and_no_layer(
+    metric: str, sqlite_client: FlaskClient, sqlite_database: Database
+) -> None:
+    problem = _compare(sqlite_client, submitted(sqlite_database, a_spec()), f"metric={metric}&at=last&layer=mean")
+
+    allowed = f"nothing: it does not apply to {metric}, which is one number a run"
+    assert [(e["field"], e["given"], e["allowed"]) for e in problem["errors"]] == [
+        ("at", "last", allowed),
+        ("layer", "mean", allowed),
+    ]
+
+
+def test_a_layer_is_one_of_the_deepest_arm(client: FlaskClient, database: Database) -> None:
+    experiment_id = trained(database, a_spec("relu", sweep=(("network.depth", (1, 3)),)))
+
+    deepest = _compare(client, experiment_id, "metric=dead_fraction&layer=3")
+    problem = _compare(client, experiment_id, "metric=dead_fraction&layer=4")
+
+    assert [arm["n"] for arm in deepest["arms"]] == [0, 2]
+    assert problem["errors"] == [
+        {
+            "field": "layer",
+            "given": 4,
+            "allowed": "mean, or a whole number from 1 to 3",
+            "message": "layer: given 4; allowed: mean, or a whole number from 1 to 3.",
+        }
+    ]
 
 
 def test_the_summary_is_a_table_and_sentences_that_follow_from_it(client: FlaskClient, database: Database) -> None:
@@ -240,5 +275,17 @@ def test_a_figure_says_which_arms_it_leaves_out(
         assert names == ["relu", "tanh"]
 
 
-def test_only_figures_that_exist_are_found(client: FlaskClient, database: Database) -> None:
-    assert client.get(f"/v1/experiments/{submitted(database, a_spec())}/figures/nonsense").status_code == 404
+def test_an_unknown_figure_is_told_the_known_ones(client: FlaskClient, database: Database) -> None:
+    answer = client.get(f"/v1/experiments/{submitted(database, a_spec())}/figures/nonsense")
+
+    assert answer.status_code == 404
+    assert answer.get_json()["detail"] == f"There is no figure 'nonsense'. Known: {', '.join(FIGURES)}."
+
+
+def test_the_figures_are_documented(sqlite_client: FlaskClient) -> None:
+    document = sqlite_client.get("/openapi.json").get_json()
+
+    operations = document["paths"]["/v1/experiments/{experiment_id}/figures/{name}"]
+    (name,) = (p for p in operations["parameters"] if p.get("name") == "name")
+    assert name["schema"]["enum"] == list(FIGURES)
+    assert "404" in operations["get"]["responses"]

@@ -37,14 +37,55 @@ def test_a_port_is_taken_off(host: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "status"), [("http://evil.example", 403), ("null", 403), ("http://localhost:1", 202)]
+    ("host", "origin"),
+    [
+        ("localhost", "http://evil.example"),
+        ("localhost", "null"),
+        ("localhost", ""),
+        ("localhost", "chrome-extension://localhost"),
+        ("localhost", "http://localhost:1"),
+        ("localhost:8000", "http://localhost"),
+        ("localhost:8000", "http://localhost:3000"),
+        ("localhost:8000", "https://localhost"),
+        ("localhost:8000", "http://127.0.0.1:8000"),
+        ("localhost:8000", "http://localhost:8000.evil.example"),
+        ("[::1]:8000", "http://[::1]:3000"),
+    ],
 )
-def test_a_page_of_another_origin_changes_nothing(origin: str, status: int, sqlite_client: FlaskClient) -> None:
+def test_a_page_of_another_origin_changes_nothing(host: str, origin: str, sqlite_client: FlaskClient) -> None:
     path = sqlite_client.post("/v1/experiments", json={"activations": ["relu"]}).headers["Location"]
 
-    answer = sqlite_client.post(f"{path}/cancel", headers={"Origin": origin})
+    answer = sqlite_client.post(f"{path}/cancel", headers={"Host": host, "Origin": origin})
 
-    assert answer.status_code == status
+    assert answer.status_code == 403
+    assert sqlite_client.get(path).get_json()["state"] == "queued"
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost", None),
+        ("localhost:8000", None),
+        ("localhost", "http://localhost"),
+        ("localhost:80", "http://localhost"),
+        ("localhost:8000", "http://localhost:8000"),
+        ("LOCALHOST:8000", "http://localhost:8000"),
+        ("localhost", "https://localhost"),
+        ("localhost:443", "https://localhost"),
+        ("[::1]:8000", "http://[::1]:8000"),
+        ("[::1]", "http://[::1]"),
+    ],
+)
+def test_a_page_of_this_origin_and_what_is_no_page_may_change_things(
+    host: str, origin: str | None, sqlite_client: FlaskClient
+) -> None:
+    path = sqlite_client.post("/v1/experiments", json={"activations": ["relu"]}).headers["Location"]
+
+    answer = sqlite_client.post(
+        f"{path}/cancel", headers={"Host": host} | ({} if origin is None else {"Origin": origin})
+    )
+
+    assert answer.status_code == 202
 
 
 def test_every_answer_is_hardened(sqlite_client: FlaskClient) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,6 +24,25 @@ def started(*options: str, handed: tuple[int, ...] = (), **environ: str) -> subp
         check=False,
         pass_fds=handed,
     )
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[tuple[str, int]]:
+    """The address of a gunicorn that serves. Its socket listens before it starts, so that the first request waits."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        environ = {"ACTLAB_DATABASE_URL": "sqlite://", "ACTLAB_BIND": f"fd://{listener.fileno()}"}
+        server = subprocess.Popen(
+            [*COMMAND, "service.wsgi:app"],
+            env=os.environ | environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[listener.fileno()],
+        )
+        try:
+            yield listener.getsockname()
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::]:0"])
@@ -60,3 +80,26 @@ def test_a_socket_of_a_network_that_is_handed_over_is_refused_too() -> None:
 @pytest.mark.parametrize(("bind", "trust_network"), [("127.0.0.1:0", "no"), ("[::1]:0", "no"), ("0.0.0.0:0", "yes")])
 def test_loopback_or_a_trusted_network_may_be_configured(bind: str, trust_network: str) -> None:
     assert started("--check-config", ACTLAB_BIND=bind, ACTLAB_TRUST_NETWORK=trust_network).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"zz\r\n{}\r\n0\r\n\r\n", id="a size that is no number"),
+        pytest.param(b"-1\r\n{}\r\n0\r\n\r\n", id="a size below zero"),
+        pytest.param(b"2\r\n{}}}\r\n0\r\n\r\n", id="more than the size"),
+        pytest.param(b"5\r\n{}", id="cut short"),
+    ],
+)
+def test_a_body_of_malformed_chunks_is_refused_and_no_failure(lab: tuple[str, int], body: bytes) -> None:
+    head = b"POST /v1/experiments HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(lab, timeout=30) as connection:
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + body)
+        connection.shutdown(socket.SHUT_WR)
+        with connection.makefile("rb") as answer:
+            status, text = answer.readline(), answer.read()
+
+    assert status == b"HTTP/1.1 400 BAD REQUEST\r\n"
+    assert b"application/problem+json" in text
+    # What follows on the connection is no request of anybody's.
+    assert b"HTTP/1.1" not in text

@@ -82,7 +82,7 @@ def test_rows_come_as_columns_of_one_length_page_by_page(client: FlaskClient, da
         cursor = f"&cursor={page['next']}"
 
     assert whole["probe_size"] == 32
-    assert list(whole["columns"])[:6] == ["run_id", "arm", "activation", "replicate", "step", "layer"]
+    assert list(whole["columns"])[:7] == ["run_id", "arm", "label", "activation", "replicate", "step", "layer"]
     assert set(MEASUREMENTS) < set(whole["columns"])
     assert {len(values) for values in whole["columns"].values()} == {4 * 4 * 2}
     assert len(pages) == 5
@@ -96,7 +96,7 @@ def test_rows_are_narrowed_to_what_is_asked(client: FlaskClient, database: Datab
     query = "arm=1&activation=tanh&layer=1&layer=3&replicate=0&step_min=1&step_max=5&fields=dead_fraction,undefined"
     columns = client.get(f"{path}?{query}").get_json()["columns"]
 
-    assert list(columns)[6:] == ["dead_fraction", "undefined"]
+    assert list(columns)[7:] == ["dead_fraction", "undefined"]
     assert set(columns["arm"]) == {1}
     assert set(columns["activation"]) == {"tanh"}
     assert set(columns["layer"]) == {1, 3}
@@ -123,8 +123,33 @@ def test_curves_have_no_layers(client: FlaskClient, database: Database) -> None:
 
     columns = client.get(path).get_json()["columns"]
 
-    assert list(columns) == ["run_id", "arm", "activation", "replicate", "step", *CURVES, "undefined"]
+    assert list(columns) == ["run_id", "arm", "label", "activation", "replicate", "step", *CURVES, "undefined"]
     assert client.get(f"{path}?layer=1").status_code == 422
+
+
+@pytest.mark.parametrize("table", ["measurements", "curves"])
+def test_rows_name_their_arm(table: str, client: FlaskClient, database: Database) -> None:
+    spec = a_spec(
+        *(an_activation("leaky_relu", negative_slope=slope) for slope in (0.1, 0.2)), sweep=(("network.depth", (1, 2)),)
+    )
+    path = f"/v1/experiments/{trained(database, spec)}"
+    labels = {arm["position"]: arm["label"] for arm in client.get(f"{path}/arms").get_json()["items"]}
+
+    columns = client.get(f"{path}/{table}").get_json()["columns"]
+
+    assert columns["label"] == [labels[arm] for arm in columns["arm"]]
+    assert set(columns["label"]) == set(labels.values())
+
+
+@pytest.mark.parametrize(("table", "layer"), [("measurements", ", layer"), ("curves", "")])
+def test_an_unknown_parameter_is_told_the_known_ones_as_they_are_spelt(
+    table: str, layer: str, client: FlaskClient, database: Database
+) -> None:
+    answer = client.get(f"/v1/experiments/{submitted(database, a_spec())}/{table}?columns=test_loss")
+
+    (error,) = answer.get_json()["errors"]
+    known = "arm, activation, replicate, step_min, step_max, limit, cursor, format"
+    assert (error["field"], error["allowed"]) == ("columns", f"one of {known}{layer}, fields")
 
 
 @pytest.mark.parametrize("table", ["measurements", "curves"])

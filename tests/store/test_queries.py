@@ -78,7 +78,8 @@ def measured(
 def test_measurements_come_as_columns(database: Database, experiment: Experiment) -> None:
     columns, following = measured(database, experiment, "dead_fraction", "undefined")
 
-    assert list(columns) == ["run_id", "arm", "activation", "replicate", "step", "layer", "dead_fraction", "undefined"]
+    assert list(columns)[:6] == ["run_id", "arm", "label", "activation", "replicate", "step"]
+    assert list(columns)[6:] == ["layer", "dead_fraction", "undefined"]
     assert columns["arm"] == [0] * 12 + [1] * 12
     assert columns["activation"] == ["relu"] * 12 + ["tanh"] * 12
     assert columns["replicate"] == ([0] * 6 + [1] * 6) * 2
@@ -131,7 +132,7 @@ def test_curves_have_no_layer(database: Database, experiment: Experiment) -> Non
             session, experiment.id, Curve, MeasurementFilters(), ["test_loss"], limit=100, after=following
         )
 
-    assert list(columns) == ["run_id", "arm", "activation", "replicate", "step", "test_loss"]
+    assert list(columns) == ["run_id", "arm", "label", "activation", "replicate", "step", "test_loss"]
     assert columns["step"] + rest["step"] == [0, 3, 6] * 4
     assert end is None
 
