@@ -31,7 +31,7 @@ browser: setup-test
 	@$(PYTHON) deploy/browser.py
 
 test: browser ## Every test, against real SQLite, Postgres, Valkey and worker processes
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal
 
 lint: setup-test ## Style, types, import contracts, Dockerfile and compose file
 	@$(BIN)/ruff check .

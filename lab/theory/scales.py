@@ -1,0 +1,28 @@
+"""The variances that an arm's weights and biases start with, layer by layer, in the units of mean-field theory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.catalog.initializations import INITIALIZATIONS
+from lab.plan import Arm
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Entries of W have variance sigma_w2 / fan_in, entries of b sigma_b2."""
+
+    sigma_w2: float
+    sigma_b2: float = 0.0
+
+
+def scales(arm: Arm) -> tuple[Scale, ...]:
+    """One for each hidden layer: the first has the inputs as its fan_in, and so its own scale."""
+    network = arm.network
+    initialization = INITIALIZATIONS[network.initialization]
+
+    def scale(fan_in: int) -> Scale:
+        variance = initialization.weight_variance(fan_in, network.width) * network.gain**2
+        return Scale(variance * fan_in, initialization.bias_variance(fan_in))
+
+    return (scale(arm.data.n_inputs), *[scale(network.width)] * (network.depth - 1))
