@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
+import threading
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import NoReturn
 
 import sqlalchemy as sa
 import structlog
@@ -62,14 +61,14 @@ def sweep(database: Database, settings: Settings, hints: Hints, *, expire: bool 
     return Swept(expired=states[QUEUED], failed=states[FAILED], cancelled=states[CANCELLED], rehinted=rehinted)
 
 
-def run(database: Database, settings: Settings, hints: Hints) -> NoReturn:
-    """Sweeps for ever, through outages of the database and the broker.
+def run(database: Database, settings: Settings, hints: Hints, *, stop: threading.Event) -> None:
+    """Sweeps until `stop` is set, through outages of the database and the broker.
 
     Leases expire only after the database has been seen healthy for one full lease: while it was away, no worker could
     have extended its own.
     """
     uptime = Uptime(longest_gap_s=2 * settings.sweep_s)
-    while True:
+    while not stop.is_set():
         try:
             swept = sweep(database, settings, hints, expire=uptime.seen(time.time()) >= settings.lease_s)
         except (SQLAlchemyError, Unavailable) as error:
@@ -78,17 +77,18 @@ def run(database: Database, settings: Settings, hints: Hints) -> NoReturn:
         else:
             if swept != Swept():
                 _log.info("swept", **asdict(swept))
-        time.sleep(settings.sweep_s)
+        stop.wait(settings.sweep_s)
 
 
-def main() -> NoReturn:
-    # An interrupted transaction rolls back, so the process may end anywhere; process 1 of a container has to say so.
+def main() -> None:
+    # An exception out of a handler is swallowed where it happens to strike a finaliser, and the signal with it.
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda *_: stop.set())
     logs.configure()
     settings = Settings.from_environ(os.environ)
     _log.info("sweeper_started", sweep_s=settings.sweep_s, lease_s=settings.lease_s)
-    run(Database.connect(settings.database_url), settings, Hints(settings))
+    run(Database.connect(settings.database_url), settings, Hints(settings), stop=stop)
 
 
 def _expire_all(database: Database, settings: Settings) -> list[str]:

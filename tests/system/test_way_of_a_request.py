@@ -64,6 +64,8 @@ def running(settings: Settings, *modules: str) -> Iterator[list[subprocess.Popen
         finally:
             for program in programs:
                 program.terminate()
+            for program in programs:
+                program.wait(timeout=60)
 
 
 def until(true: Callable[[], Any], *, within_s: float = 60.0) -> Any:

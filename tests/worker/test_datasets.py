@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lab.catalog.datasets import DATASETS
-from lab.errors import Unavailable
+from lab.errors import NotInstalled
 from lab.spec import DatasetSpec
 from worker.datasets import load, probe_indices
 
@@ -68,7 +68,7 @@ def test_digits_are_standardised_by_the_training_inputs() -> None:
 def test_digits_without_scikit_learn_say_which_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
 
-    with pytest.raises(Unavailable, match="scikit-learn"):
+    with pytest.raises(NotInstalled, match="scikit-learn"):
         load(a_dataset("digits"))
 
 
