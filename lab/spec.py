@@ -20,15 +20,19 @@ Parameters = tuple[tuple[str, Value], ...]
 
 @dataclass(frozen=True, slots=True)
 class ActivationSpec:
-    """An activation with all its parameters, sorted by name so that equal settings compare equal."""
+    """An activation with all its parameters, defaults too, sorted by name so that equal settings compare equal."""
 
     name: str
     parameters: Parameters = ()
 
+    def __post_init__(self) -> None:
+        complete = ACTIVATIONS[self.name].defaults | dict(self.parameters)
+        object.__setattr__(self, "parameters", tuple(sorted(complete.items())))
+
     @property
     def label(self) -> str:
         """`leaky_relu(negative_slope=0.1)`; the bare name where every parameter has its default."""
-        defaults = {parameter.name: parameter.default for parameter in ACTIVATIONS[self.name].parameters}
+        defaults = ACTIVATIONS[self.name].defaults
         said = [f"{name}={_short(value)}" for name, value in self.parameters if value != defaults.get(name)]
         return f"{self.name}({', '.join(said)})" if said else self.name
 

@@ -35,7 +35,9 @@ class ActivationAnswer(Answer):
     name = Text()
     formula = Text()
     description = Text()
-    kinks = ma.fields.List(Number(), metadata={"description": "Where the derivative jumps."})
+    kinks = ma.fields.List(
+        Number(), metadata={"description": "Where the derivative jumps, with the default parameters."}
+    )
     parameters = ma.fields.List(ma.fields.Nested(ParameterAnswer))
 
 
@@ -77,7 +79,7 @@ def activations() -> dict[str, Any]:
             "name": entry.name,
             "formula": entry.formula,
             "description": entry.description,
-            "kinks": entry.kinks,
+            "kinks": entry.kinks(**entry.defaults),
             "parameters": _parameters(entry.parameters),
         }
         for entry in ACTIVATIONS.values()

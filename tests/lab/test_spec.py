@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lab.spec import ExperimentSpec, with_value
+from lab.spec import ActivationSpec, ExperimentSpec, with_value
 from tests.builders import a_spec, an_activation
 
 
@@ -37,6 +37,18 @@ def test_a_swept_length_replaces_the_other_unit_of_length() -> None:
     spec = with_value(a_spec(steps=6), "training.epochs", 2)
 
     assert (spec.training.steps, spec.training.epochs) == (None, 2)
+
+
+def test_a_default_said_and_unsaid_is_the_same_activation() -> None:
+    spec = a_spec("relu", "tanh")
+    said = replace(spec, activations=(ActivationSpec("relu"), ActivationSpec("tanh", (("scale_in", 1.0),))))
+
+    assert said == spec
+    assert said.digest == spec.digest
+    assert a_spec("relu", an_activation("tanh", scale_in=2.0)).digest != spec.digest
+    # As a request was written that knew no wrapper.
+    older = spec.to_json() | {"activations": [{"name": "relu"}, {"name": "tanh"}]}
+    assert ExperimentSpec.from_json(older) == spec
 
 
 def test_a_label_says_only_what_differs_from_the_default() -> None:

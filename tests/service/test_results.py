@@ -25,7 +25,7 @@ def test_arms_stand_in_order_with_their_settings(client: FlaskClient, database: 
     assert page["items"][3] == {
         "position": 3,
         "label": "leaky_relu(negative_slope=0.2), depth=3",
-        "activation": {"name": "leaky_relu", "negative_slope": 0.2},
+        "activation": {"name": "leaky_relu", "negative_slope": 0.2, "scale_in": 1.0, "scale_out": 1.0, "shift": 0.0},
         "swept": {"network.depth": 3},
         "baseline": 1,
     }

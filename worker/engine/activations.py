@@ -1,13 +1,12 @@
-"""The activations' kernels: phi and its backward pass, one pair for each entry of the catalog.
+"""The activations of a stack's networks, each by its kernel pair.
 
 A measured derivative is the backward kernel's answer to a gradient of one, so a unit counts as dead exactly where
-training in this dtype passes no gradient. Most kernels are the ones that PyTorch's autograd runs.
+training in this dtype passes no gradient.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -16,79 +15,7 @@ from torch import Tensor
 
 from lab.catalog.activations import ACTIVATIONS
 from lab.spec import ActivationSpec
-
-_aten = torch.ops.aten
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """`phi(h, out)` writes x = phi(h), `pull(g, h, x, out)` writes g * phi'(h); `out` may be h, or g."""
-
-    phi: Callable[[Tensor, Tensor], object]
-    pull: Callable[[Tensor, Tensor, Tensor, Tensor], object]
-
-
-def _identity() -> Kernel:
-    return Kernel(
-        phi=lambda h, out: out.copy_(h),
-        pull=lambda g, h, x, out: out.copy_(g),
-    )
-
-
-def _relu() -> Kernel:
-    return Kernel(
-        phi=lambda h, out: torch.clamp_min(h, 0, out=out),
-        pull=lambda g, h, x, out: _aten.threshold_backward.grad_input(g, h, 0, grad_input=out),
-    )
-
-
-def _leaky_relu(negative_slope: float) -> Kernel:
-    return Kernel(
-        phi=lambda h, out: _aten.leaky_relu.out(h, negative_slope, out=out),
-        pull=lambda g, h, x, out: _aten.leaky_relu_backward.grad_input(g, h, negative_slope, False, grad_input=out),
-    )
-
-
-def _gelu() -> Kernel:
-    # Not PyTorch's own: in float32 its vectorised derivative is 0 from h = -6.16 down, where h * density(h) is not, and
-    # its scalar one from -14.35; so a unit's death would depend on its place in the tensor.
-    return Kernel(
-        phi=lambda h, out: torch.mul(h, _normal_distribution(h), out=out),
-        pull=lambda g, h, x, out: torch.mul(g, _normal_distribution(h).addcmul_(h, _normal_density(h)), out=out),
-    )
-
-
-def _sigmoid() -> Kernel:
-    return Kernel(
-        phi=lambda h, out: torch.sigmoid(h, out=out),
-        pull=lambda g, h, x, out: _aten.sigmoid_backward.grad_input(g, x, grad_input=out),
-    )
-
-
-def _tanh() -> Kernel:
-    return Kernel(
-        phi=lambda h, out: torch.tanh(h, out=out),
-        pull=lambda g, h, x, out: _aten.tanh_backward.grad_input(g, x, grad_input=out),
-    )
-
-
-KERNELS: dict[str, Callable[..., Kernel]] = {
-    "gelu": _gelu,
-    "identity": _identity,
-    "leaky_relu": _leaky_relu,
-    "relu": _relu,
-    "sigmoid": _sigmoid,
-    "tanh": _tanh,
-}
-
-
-def _normal_distribution(h: Tensor) -> Tensor:
-    """Phi(h). By erfc, which keeps its digits far to the left, where 1 + erf has none."""
-    return torch.mul(h, -math.sqrt(0.5)).erfc_().mul_(0.5)
-
-
-def _normal_density(h: Tensor) -> Tensor:
-    return torch.mul(h, h).mul_(-0.5).exp_().mul_(1 / math.sqrt(2 * math.pi))
+from worker.engine.kernels import Kernel, kernel_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +64,6 @@ def _groups(specs: tuple[ActivationSpec, ...]) -> list[_Group]:
     start = 0
     for spec, members in groupby(specs):
         stop = start + sum(1 for _ in members)
-        groups.append(_Group(slice(start, stop), KERNELS[spec.name](**dict(spec.parameters))))
+        groups.append(_Group(slice(start, stop), kernel_of(spec)))
         start = stop
     return groups

@@ -11,7 +11,7 @@ from lab.catalog.activations import ACTIVATIONS
 from lab.catalog.choices import NORMALIZATIONS, OPTIMIZERS
 from lab.plan import Stack
 from lab.spec import DatasetSpec
-from tests.builders import a_spec
+from tests.builders import a_spec, an_activation
 from tests.worker.engine.stacks import CPU, OneNetwork, a_training, batches_of, layers_of, the_stack, train, train_one
 from worker.datasets import load
 from worker.engine.activations import Activations
@@ -27,10 +27,13 @@ RELATIVE = 1e-9
 
 
 def a_stack(optimizer: str, normalization: str, *, residual: bool = False, **fields: Any) -> Stack:
-    """All activations, two replicates."""
+    """All activations and a wrapped one, two replicates."""
+    # Without a norm `square` diverges within these steps; what a stack makes of that is for test_loop.
+    names = ACTIVATIONS.keys() - ({"square"} if normalization == "none" else set())
     return the_stack(
         a_spec(
-            *sorted(ACTIVATIONS),
+            *sorted(names),
+            an_activation("sigmoid", scale_in=-4, scale_out=2, shift=-0.5),
             depth=3,
             steps=STEPS,
             points=2,
