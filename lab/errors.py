@@ -56,8 +56,3 @@ def shown(value: Any, length: int = 80) -> str:
     """`value` as a reader should see it in a message: quoted, on one line, cut at `length` characters."""
     text = repr(value)
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def unknown(field: str, given: Any, known: Sequence[str]) -> FieldError:
-    """The error for a name that is in no catalog."""
-    return FieldError(field, given, "one of " + ", ".join(known))

@@ -12,8 +12,9 @@ from typing import Any
 import marshmallow as ma
 
 from lab.catalog.parameters import Choice as ChoiceParameter
-from lab.catalog.parameters import Number, Parameter, read_parameters
+from lab.catalog.parameters import Number, Parameter
 from lab.catalog.parameters import Whole as WholeParameter
+from lab.errors import InvalidRequest
 from service.parts import limits
 
 Described = dict[str, Any]
@@ -205,10 +206,11 @@ class ParameterValue(Field):
                 return {"type": "string", "enum": list(options), **said}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        values, errors = read_parameters((self.parameter,), {self.parameter.name: value}, path="")
-        if errors:
-            raise self.make_error("invalid")
-        return values[self.parameter.name]
+        try:
+            return self.parameter.read(value)
+        except InvalidRequest:
+            # The field knows its path in the request; the parameter does not.
+            raise self.make_error("invalid") from None
 
 
 def names_of(known: Iterable[str]) -> Names:

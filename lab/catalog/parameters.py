@@ -1,13 +1,12 @@
-"""The parameters that a catalog entry takes: their defaults, and what is allowed."""
+"""The parameters that a catalog entry takes: their defaults, and what is allowed. `read` raises InvalidRequest."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.errors import FieldError, unknown
+from lab.errors import FieldError, InvalidRequest
 
 Value = float | int | str
 
@@ -26,12 +25,12 @@ class Number:
     def allowed(self) -> str:
         return f"a number from {self.minimum:g} to {self.maximum:g}"
 
-    def read(self, given: Any, field: str) -> float:
+    def read(self, given: Any) -> float:
         if isinstance(given, bool) or not isinstance(given, int | float):
-            raise _Refused(FieldError(field, given, self.allowed))
+            raise InvalidRequest([FieldError(self.name, given, self.allowed)])
         # The comparison is with the number as given: an integer of 400 digits cannot become a float.
         if not (self.minimum <= given <= self.maximum) or not math.isfinite(given):
-            raise _Refused(FieldError(field, given, self.allowed))
+            raise InvalidRequest([FieldError(self.name, given, self.allowed)])
         return float(given)
 
 
@@ -49,9 +48,9 @@ class Whole:
     def allowed(self) -> str:
         return f"a whole number from {self.minimum} to {self.maximum}"
 
-    def read(self, given: Any, field: str) -> int:
+    def read(self, given: Any) -> int:
         if isinstance(given, bool) or not isinstance(given, int) or not (self.minimum <= given <= self.maximum):
-            raise _Refused(FieldError(field, given, self.allowed))
+            raise InvalidRequest([FieldError(self.name, given, self.allowed)])
         return given
 
 
@@ -68,35 +67,10 @@ class Choice:
     def allowed(self) -> str:
         return "one of " + ", ".join(self.options)
 
-    def read(self, given: Any, field: str) -> str:
+    def read(self, given: Any) -> str:
         if not isinstance(given, str) or given not in self.options:
-            raise _Refused(FieldError(field, given, self.allowed))
+            raise InvalidRequest([FieldError(self.name, given, self.allowed)])
         return given
 
 
 Parameter = Number | Whole | Choice
-
-
-class _Refused(Exception):
-    def __init__(self, error: FieldError) -> None:
-        self.error = error
-
-
-def read_parameters(
-    declared: tuple[Parameter, ...], given: Mapping[str, Any], *, path: str
-) -> tuple[dict[str, Value], list[FieldError]]:
-    """The value of every declared parameter, defaults filled in, and what is wrong with what was given.
-
-    `path` leads the field's name in an error, such as `activations.2` or `dataset`.
-    """
-    names = [parameter.name for parameter in declared]
-    errors = [unknown(f"{path}.{name}", name, names or ["no parameters"]) for name in given if name not in names]
-    values: dict[str, Value] = {}
-    for parameter in declared:
-        try:
-            values[parameter.name] = parameter.read(
-                given.get(parameter.name, parameter.default), f"{path}.{parameter.name}"
-            )
-        except _Refused as refused:
-            errors.append(refused.error)
-    return values, errors
