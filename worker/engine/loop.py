@@ -62,7 +62,7 @@ class StackTraining:
         initialize(self._parameters, stack.runs, stack.seed)
         rates = torch.tensor([run.arm.training.learning_rate for run in stack.runs], dtype=dtype, device=device)
         self._optimizer = Optimizer(stack.shape.training.optimizer, self._parameters, self._gradients, rates)
-        self._pass = Pass(shape, self._batch_size, dtype=dtype, device=device, keep_delta=False)
+        self._pass = Pass(shape, self._batch_size, dtype=dtype, device=device, measured=False)
         self._running = RunningStatistics(shape.depth, self._parameters.layers.gamma[0]) if shape.normalized else None
 
     def _build_measuring(self, data: Data, x_probe: Tensor, y_probe: Tensor, dtype: torch.dtype) -> None:

@@ -21,14 +21,12 @@ from worker.engine.parameters import Layers, Parameters
 # Numbers of one layer's activations that are worked on at once.
 _NUMBERS = 2**18
 
-Values = dict[str, Tensor]
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What the probe shows: measurements, each (M, L), the mean loss (M,), and which units are dead (M, L, N)."""
 
-    measurements: Values
+    measurements: measurements.Values
     loss: Tensor
     dead: Tensor
 
@@ -68,7 +66,7 @@ class Probe:
         self._parts = list(_parts(x, activations, parameters, gradients))
         # Parts take turns with the buffers; there are at most two sizes of part.
         self._buffers = {
-            n: Pass(replace(parameters.shape, n_networks=n), len(x), dtype=x.dtype, device=x.device, keep_delta=True)
+            n: Pass(replace(parameters.shape, n_networks=n), len(x), dtype=x.dtype, device=x.device, measured=True)
             for n in {part.n_networks for part in self._parts}
         }
 
@@ -76,8 +74,10 @@ class Probe:
         """update_norms: (M, L), the norm of the last update of each W, NaN where there was none."""
         parts = [self._read_part(part, with_rank) for part in self._parts]
         by_layer = {name: torch.cat([part.measurements[name] for part in parts]) for name in parts[0].measurements}
+        theta, gradients = self._theta, self._gradients
+        of_weights = measurements.weights(theta.w[:-1], gradients.w[:-1], gradients.b[:-1], len(self._x), update_norms)
         return Reading(
-            by_layer | self._read_weights(update_norms),
+            by_layer | of_weights,
             torch.cat([part.loss for part in parts]),
             torch.cat([part.dead for part in parts]),
         )
@@ -86,27 +86,14 @@ class Probe:
         buffers = self._buffers[part.n_networks]
         outputs = buffers.forward(part.theta, part.activations, _for_each(self._x, part.n_networks))
         losses, d_outputs = self._loss(outputs, _for_each(self._y, part.n_networks))
+        values = measurements.preactivations(buffers.h) | measurements.activations(buffers.x)
+        undefined = torch.full_like(values["activation_mean"], torch.nan)
+        values |= measurements.effective_rank(buffers.x) if with_rank else {"effective_rank": undefined}
         # The gradient of each sample's own loss: gradients of parameters come out summed over the probe.
         buffers.backward(part.theta, d_outputs, part.gradients)
-        layers: list[Values] = []
-        dead: list[Tensor] = []
-        for i, (h, x, delta) in enumerate(zip(buffers.h, buffers.x, buffers.delta, strict=True)):
-            of_slopes, dead_units = measurements.slopes(buffers.derivative(i), part.suprema)
-            values = (
-                of_slopes | measurements.preactivations(h) | measurements.activations(x) | measurements.deltas(delta)
-            )
-            undefined = torch.full_like(part.suprema, torch.nan)
-            layers.append(values | {"effective_rank": measurements.effective_rank(x) if with_rank else undefined})
-            dead.append(dead_units)
-        return Reading(_stacked(layers), losses.mean(1, dtype=torch.float64), torch.stack(dead, 1))
-
-    def _read_weights(self, update_norms: Tensor) -> Values:
-        n_samples, gradients = len(self._x), self._gradients
-        layers = [
-            measurements.weights(w, d_w / n_samples, d_b / n_samples, update_norms[:, i])
-            for i, (w, d_w, d_b) in enumerate(zip(self._theta.w[:-1], gradients.w[:-1], gradients.b[:-1], strict=True))
-        ]
-        return _stacked(layers)
+        of_slopes, dead = measurements.slopes(buffers.slope, part.suprema)
+        values |= of_slopes | measurements.deltas(buffers.delta)
+        return Reading(values, losses.mean(1, dtype=torch.float64), dead)
 
 
 def _parts(x: Tensor, activations: Activations, parameters: Parameters, gradients: Parameters) -> Iterator[_Part]:
@@ -127,8 +114,3 @@ def _parts(x: Tensor, activations: Activations, parameters: Parameters, gradient
 def _for_each(t: Tensor, n_networks: int) -> Tensor:
     """The same tensor for each network, (M, ...), without a copy."""
     return t.expand(n_networks, *t.shape)
-
-
-def _stacked(layers: list[Values]) -> Values:
-    """From L times (M,) to (M, L)."""
-    return {name: torch.stack([values[name] for values in layers], 1) for name in layers[0]}

@@ -66,9 +66,9 @@ def slowly_of_weights(w: Array, d_w: Array, d_b: Array, update: Array) -> dict[s
 def quickly_of_layer(activations: Activations, h: Tensor, delta: Tensor) -> dict[str, Tensor]:
     x = activations.phi(h, out=torch.empty_like(h))
     suprema = torch.tensor(activations.suprema, dtype=torch.float64)
-    values, _ = measurements.slopes(activations.derivative(h, x), suprema)
-    values |= measurements.preactivations(h) | measurements.activations(x) | measurements.deltas(delta)
-    return values | {"effective_rank": measurements.effective_rank(x)}
+    values, _ = measurements.slopes([activations.derivative(h, x)], suprema)
+    values |= measurements.preactivations([h]) | measurements.activations([x]) | measurements.deltas([delta])
+    return values | measurements.effective_rank([x])
 
 
 def some_preactivations(kind: str, name: str) -> Tensor:
@@ -133,7 +133,7 @@ def test_the_weights_measurements_are_their_definitions(kind: str) -> None:
     w = w * 0 if kind == "zero weights" else w
     d_w = {"zero gradients": d_w * (d_w > 0), "equal gradients": torch.full_like(d_w, 0.1)}.get(kind, d_w)
 
-    measured = measurements.weights(w, d_w, d_b, torch.linalg.vector_norm(update, dim=(1, 2)))
+    measured = measurements.weights([w], [d_w], [d_b], 1, torch.linalg.vector_norm(update, dim=(1, 2))[:, None])
 
     for m in range(3):
         slowly = slowly_of_weights(*(t[m].numpy() for t in (w, d_w, d_b, update)))
@@ -145,11 +145,11 @@ def test_the_weights_measurements_are_their_definitions(kind: str) -> None:
 def test_a_vanishing_gradient_is_small_and_not_zero_in_float32() -> None:
     delta = torch.full((1, 4, 4), 1e-30)
 
-    assert measurements.deltas(delta)["delta_norm"].item() == pytest.approx(2e-30, rel=1e-6)
+    assert measurements.deltas([delta])["delta_norm"].item() == pytest.approx(2e-30, rel=1e-6)
 
 
 def test_saturation_is_undefined_where_the_slope_is_unbounded() -> None:
-    values, _ = measurements.slopes(torch.ones(2, 3, 4), torch.tensor([1.0, torch.inf], dtype=torch.float64))
+    values, _ = measurements.slopes([torch.ones(2, 3, 4)], torch.tensor([1.0, torch.inf], dtype=torch.float64))
 
     for name in ("saturated_fraction", "stuck_fraction"):
         assert values[name][0] == 0
@@ -160,7 +160,7 @@ def test_an_overflowed_layer_has_no_effective_rank() -> None:
     x = torch.ones(2, 3, 4)
     x[1, 0, 0] = torch.inf
 
-    rank = measurements.effective_rank(x)
+    rank = measurements.effective_rank([x])["effective_rank"]
 
     assert rank[0].item() == pytest.approx(1)
     assert rank[1].isnan()

@@ -109,7 +109,7 @@ def test_piecewise_linear_networks_keep_the_gradient_identity(activation: str) -
     training = a_training(stack)
     x, y = batches_of(stack, stack.runs[0])[0]
     x, y = x.expand(2, *x.shape), y.expand(2, *y.shape)
-    one_pass = Pass(shape, x.shape[1], dtype=torch.float64, device=CPU, keep_delta=False)
+    one_pass = Pass(shape, x.shape[1], dtype=torch.float64, device=CPU, measured=False)
 
     for step in (0, STEPS):
         training.advance_to(step)
