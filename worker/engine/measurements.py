@@ -97,7 +97,7 @@ def _effective_rank(x: Tensor) -> Tensor:
     usable = x.isfinite().all(2).all(1)
     s = _singular_values(torch.where(usable[:, None, None], x, 0.0))
     total = s.sum(1, keepdim=True)
-    rank = torch.special.entr(s / total).sum(1).exp()
+    rank: Tensor = torch.special.entr(s / total).sum(1).exp()
     return rank.where(usable & (total[:, 0] > 0), torch.nan)
 
 
@@ -108,12 +108,13 @@ def _singular_values(x: Tensor) -> Tensor:
     float32 has rounded away. It takes a third of the time.
     """
     if x.dtype == torch.float64:
-        return torch.linalg.svdvals(x)
+        s: Tensor = torch.linalg.svdvals(x)
+        return s
     x = x.to(torch.float64)
     gram = torch.bmm(x.mT, x) if x.shape[1] >= x.shape[2] else torch.bmm(x, x.mT)
-    squares = torch.linalg.eigvalsh(gram)
+    squares: Tensor = torch.linalg.eigvalsh(gram)
     noise = squares[:, -1:] * (squares.shape[1] * torch.finfo(torch.float64).eps)
-    return torch.where(squares > noise, squares, 0.0).sqrt()
+    return squares.where(squares > noise, 0.0).sqrt()
 
 
 def _moments(layers: Layers) -> tuple[Tensor, Tensor]:
