@@ -243,23 +243,36 @@ def _check_cost(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> 
 # On a CPU a stack's activations at one layer stay in a core's second-level cache: this many numbers, 256 kB in float32.
 _STACK_NUMBERS = 65_536
 _FEWEST, _MOST = 4, 128
+# With a quarter of that, calling the operations takes about as long as doing them: smaller stacks waste a worker.
+_SMALL_STACK_NUMBERS = 16_384
 # A stack of large networks stays well below what a worker's machine has.
 _STACK_BYTES = 2**30
 
 
 def _stacks(spec: ExperimentSpec, arms: tuple[Arm, ...]) -> Iterator[Stack]:
-    """Runs of one shape, in the order of arms and replicates, cut into pieces of nearly equal size."""
+    """Runs of one shape, in the order of arms and replicates, cut into pieces."""
     shapes: dict[object, list[Arm]] = {}
     for arm in arms:
         shapes.setdefault(_shape_key(arm), []).append(arm)
     position = 0
     for members in shapes.values():
         runs = [Run(arm, replicate) for arm in members for replicate in range(spec.replicates)]
-        n_stacks = math.ceil(len(runs) / _most_runs(members[0]))
-        for i in range(n_stacks):
-            piece = runs[i * len(runs) // n_stacks : (i + 1) * len(runs) // n_stacks]
-            yield Stack(position, tuple(piece), spec.seed, spec.recording)
-            position += 1
+        start = 0
+        for size in _sizes(members[0], len(runs)):
+            yield Stack(position, tuple(runs[start : start + size]), spec.seed, spec.recording)
+            position, start = position + 1, start + size
+
+
+def _sizes(arm: Arm, n_runs: int) -> Iterator[int]:
+    """How many runs each stack takes: half of what is left, as far as that works well. The last ones are small, so that
+    however many workers there are, none waits long for another's last stack.
+    """
+    most = _most_runs(arm)
+    fewest = max(1, min(_SMALL_STACK_NUMBERS // (arm.batch_size * arm.network.width), most // 2))
+    while n_runs:
+        size = min(max(n_runs // 2, fewest), most) if n_runs >= 2 * fewest else n_runs
+        yield size
+        n_runs -= size
 
 
 def _most_runs(arm: Arm) -> int:

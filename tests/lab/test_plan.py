@@ -50,15 +50,25 @@ def test_every_run_is_in_exactly_one_stack_with_its_own_shape() -> None:
     assert [stack.position for stack in planned.stacks] == list(range(len(planned.stacks)))
 
 
-def test_the_demo_is_two_stacks_of_fifteen() -> None:
-    spec = replace(
-        a_spec(
-            "relu", "leaky_relu", "tanh", "sigmoid", "gelu", "identity", depth=6, width=64, batch_size=64, replicates=5
-        ),
-        dataset=DatasetSpec("digits"),
-    )
+def stack_sizes(n_runs: int, *, width: int, batch_size: int) -> list[int]:
+    spec = a_spec("relu", width=width, batch_size=batch_size, replicates=n_runs)
+    planned = plan(replace(spec, dataset=DatasetSpec("digits")), LIMITS)
+    return [len(stack.runs) for stack in planned.stacks]
 
-    assert [len(stack.runs) for stack in plan(spec, LIMITS).stacks] == [15, 15]
+
+@pytest.mark.parametrize(("n_runs", "width", "batch_size"), [(100, 16, 32), (100, 64, 64), (30, 512, 128)])
+def test_two_workers_end_together(n_runs: int, width: int, batch_size: int) -> None:
+    busy = [0, 0]
+
+    for size in stack_sizes(n_runs, width=width, batch_size=batch_size):
+        busy[busy.index(min(busy))] += size
+
+    assert max(busy) - min(busy) < 0.1 * max(busy)
+
+
+def test_a_stack_is_no_smaller_than_it_must_be() -> None:
+    assert stack_sizes(40, width=16, batch_size=32) == [40]
+    assert stack_sizes(7, width=64, batch_size=64) == [7]
 
 
 def test_a_batch_is_never_larger_than_the_data_and_a_partial_one_is_dropped() -> None:
