@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,21 +12,12 @@ from lab.catalog.datasets import DATASETS
 from lab.catalog.parameters import Value
 from lab.errors import NotInstalled
 from lab.spec import DatasetSpec
+from worker.engine.data import Data
 
 Floats = NDArray[np.float64]
 
 # What is drawn for a data set; each has a random stream of its own.
 _TRAIN, _TEST, _SPLIT, _PROBE = range(4)
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """Inputs x are (n, D) float64. Targets y are (n,) int64 classes, or (n, n_outputs) float64 values."""
-
-    x_train: Floats
-    y_train: NDArray[Any]
-    x_test: Floats
-    y_test: NDArray[Any]
 
 
 def load(spec: DatasetSpec) -> Data:
