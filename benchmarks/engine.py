@@ -81,11 +81,11 @@ def one_at_a_time_s(spec: ExperimentSpec) -> float:
 def _train_alone(run: Run, data: Data) -> None:
     x, y = torch.from_numpy(data.x_train).float(), torch.from_numpy(data.y_train)
     arm = run.arm
-    widths = [arm.data.n_inputs] + [arm.network.width] * arm.network.depth
+    widths = [arm.n_inputs] + [arm.network.width] * arm.network.depth
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), MODULES[arm.activation.name]()]
-    net = nn.Sequential(*layers, nn.Linear(widths[-1], arm.data.n_outputs))
+    net = nn.Sequential(*layers, nn.Linear(widths[-1], arm.n_outputs))
     optimizer = torch.optim.SGD(net.parameters(), lr=arm.training.learning_rate)
     order = np.random.default_rng(run.replicate)
     for step in range(arm.steps):
