@@ -22,6 +22,43 @@ DATASETS: dict[str, Dataset] = {
             n_outputs=10,
             n_samples=1797,
         ),
+        collected(
+            "iris",
+            "Fisher's 150 irises: four lengths of a flower in cm, three species; each input standardised by the "
+            "training set; 120 train, 30 test.",
+            "classification",
+            n_inputs=4,
+            n_outputs=3,
+            n_samples=150,
+        ),
+        collected(
+            "wine",
+            "178 wines: thirteen chemical analyses, three growers; each input standardised by the training set; "
+            "142 train, 36 test.",
+            "classification",
+            n_inputs=13,
+            n_outputs=3,
+            n_samples=178,
+        ),
+        collected(
+            "breast_cancer",
+            "569 biopsies from Wisconsin: thirty measures of the cells' nuclei, malignant (0) or benign (1); each "
+            "input standardised by the training set; 455 train, 114 test.",
+            "classification",
+            n_inputs=30,
+            n_outputs=2,
+            n_samples=569,
+        ),
+        collected(
+            "diabetes",
+            "442 patients: age, sex, body mass, blood pressure and six blood values, and how far diabetes had gone a "
+            "year later; inputs and target standardised by the training set, so that a loss of 1 is that of the mean; "
+            "353 train, 89 test.",
+            "regression",
+            n_inputs=10,
+            n_outputs=1,
+            n_samples=442,
+        ),
         drawn(
             "xor",
             "Points uniform on the square [-1, 1]^2; the class says whether the coordinates' signs differ. The best "

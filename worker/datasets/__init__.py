@@ -18,6 +18,10 @@ __all__ = ["load", "probe_indices"]
 
 _MAKERS: dict[str, Callable[[Mapping[str, Value]], Data]] = {
     "digits": bundled.digits,
+    "iris": bundled.iris,
+    "wine": bundled.wine,
+    "breast_cancer": bundled.breast_cancer,
+    "diabetes": bundled.diabetes,
     "xor": points.xor,
     "spirals": points.spirals,
     "function_1d": functions.function_1d,

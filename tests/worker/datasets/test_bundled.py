@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.datasets
+from numpy.typing import NDArray
+
+from lab.errors import NotInstalled
+from tests.builders import a_dataset
+from worker.datasets import load
+
+SCIKIT_LEARN = ["digits", "iris", "wine", "breast_cancer", "diabetes"]
+# Pixels keep their scale among each other; what has units of its own is standardised by itself.
+AXIS = {"digits": None, "iris": 0, "wine": 0, "breast_cancer": 0, "diabetes": 0}
+
+
+def the_source(name: str) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    x, y = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
+    return x, y
+
+
+@pytest.mark.parametrize("name", sorted(AXIS))
+def test_every_sample_of_the_source_is_in_one_of_the_two_sets_with_its_target(name: str) -> None:
+    data = load(a_dataset(name))
+
+    ours = _distinct(np.concatenate([data.x_train, data.x_test]), np.concatenate([data.y_train, data.y_test]))
+    theirs = _distinct(*the_source(name))
+
+    for rows, counts in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(rows, counts)
+
+
+@pytest.mark.parametrize(("name", "axis"), AXIS.items())
+def test_inputs_are_standardised_by_the_training_set(name: str, axis: int | None) -> None:
+    data = load(a_dataset(name))
+
+    np.testing.assert_allclose(data.x_train.mean(axis), 0, atol=1e-12)
+    np.testing.assert_allclose(data.x_train.std(axis), 1)
+    # Not by the test set: its mean is near, not at 0.
+    assert 1e-4 < np.abs(data.x_test.mean(axis)).max() < 1
+
+
+def test_a_value_to_predict_is_standardised_too() -> None:
+    data = load(a_dataset("diabetes"))
+
+    assert data.y_train.mean() == pytest.approx(0, abs=1e-12)
+    assert data.y_train.std() == pytest.approx(1)
+    # Every range of values has its share of the test set.
+    assert data.y_test.mean() == pytest.approx(0, abs=0.1)
+    assert data.y_test.std() == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])
+def test_a_small_test_set_holds_a_fifth_of_every_class(name: str) -> None:
+    data = load(a_dataset(name))
+
+    n_test = np.bincount(data.y_test)
+    np.testing.assert_allclose(n_test, (np.bincount(data.y_train) + n_test) / 5, atol=1)
+
+
+def test_a_class_of_digits_is_about_as_frequent_in_the_test_set() -> None:
+    shares = np.bincount(load(a_dataset("digits")).y_test) / 360
+
+    assert shares.min() > 0.06
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "package", "extra"),
+    [(name, "sklearn.datasets", "scikit-learn", "worker") for name in SCIKIT_LEARN],
+)
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(
+    name: str, module: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(NotInstalled) as missing:
+        load(a_dataset(name))
+
+    assert f"'{name}' needs the package {package}," in str(missing.value)
+    assert f"'.[{extra}]'" in str(missing.value)
+
+
+def _distinct(x: NDArray[np.float64], y: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The distinct samples with their targets, and how often each is there; whatever shift and scale a column has."""
+    table = np.column_stack([x, y])
+    std = table.std(axis=0)
+    units = (table - table.mean(axis=0)) / np.where(std > 1e-9, std, 1.0)
+    # Whole millionths: roundings of float64 are far below, differences between samples far above.
+    rows, counts = np.unique(np.round(units * 1e6).astype(np.int64), axis=0, return_counts=True)
+    return rows, counts
