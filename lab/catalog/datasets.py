@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from lab.catalog.activations import ACTIVATIONS
 from lab.catalog.dataset import Dataset, collected, drawn
-from lab.catalog.parameters import Choice, Number
+from lab.catalog.parameters import Choice, Number, Whole
 
 
 def _noise(default: float) -> Number:
@@ -73,13 +74,60 @@ DATASETS: dict[str, Dataset] = {
             _noise(0.02),
         ),
         drawn(
+            "circles",
+            "Two circles about one centre, the inner one class 1.",
+            "classification",
+            Number("inner_radius", 0.5, 0.0, 1.0, "Radius of the inner circle; the outer one's is 1."),
+            _noise(0.05),
+        ),
+        drawn(
+            "moons",
+            "Two half circles of radius 1 that reach into each other.",
+            "classification",
+            _noise(0.1),
+        ),
+        drawn(
+            "parity",
+            "Bits of -1 or 1, each by the toss of a coin; the class says whether an odd number of the first n_bits is "
+            "1. No smaller group of bits says anything about it. With few bits, test points repeat training points.",
+            "classification",
+            Whole("n_bits", 4, 2, 64, "Bits that decide the class."),
+            Whole("n_irrelevant", 0, 0, 1000, "Further bits, which have nothing to do with it."),
+            _noise(0.0),
+            n_inputs=lambda parameters: int(parameters["n_bits"]) + int(parameters["n_irrelevant"]),
+        ),
+        drawn(
+            "blobs",
+            "A Gaussian blob of points a class; the centres are one fixed draw of standard normal numbers.",
+            "classification",
+            Whole("n_inputs", 10, 1, 1000, "Dimensions of the space."),
+            Whole("n_classes", 5, 2, 100, "Number of blobs."),
+            Number("spread", 1.0, 0.0, 100.0, "Standard deviation of a blob, in every direction."),
+            n_inputs=lambda parameters: int(parameters["n_inputs"]),
+            n_outputs=lambda parameters: int(parameters["n_classes"]),
+        ),
+        drawn(
             "function_1d",
-            "A function of one variable on [0, 1]: training inputs evenly spaced, test inputs between them.",
+            "A function of one variable on [0, 1]: training inputs evenly spaced, test inputs between them; targets as "
+            "the function gives them.",
             "regression",
             Choice("function", "sine", ("square", "sine", "sqrt", "abs"), "x^2, sin(2 pi x), sqrt(x) or |x - 1/3|."),
             n_inputs=lambda parameters: 1,
             n_outputs=lambda parameters: 1,
             sizes=(512, 511),
+        ),
+        drawn(
+            "teacher_student",
+            "What one fixed random network, the teacher, makes of standard normal inputs: one hidden layer, no biases. "
+            "Targets standardised by the training set, so that a loss of 1 is that of the mean.",
+            "regression",
+            Whole("n_inputs", 16, 1, 1000, "Number of inputs."),
+            Whole("n_outputs", 1, 1, 100, "Number of values to predict."),
+            Whole("teacher_width", 8, 1, 1000, "Units of the teacher's hidden layer."),
+            Choice("teacher_activation", "tanh", tuple(ACTIVATIONS), "The teacher's activation, with its defaults."),
+            Number("noise", 0.0, 0.0, 10.0, "Standard deviation added to the training targets; the test has none."),
+            n_inputs=lambda parameters: int(parameters["n_inputs"]),
+            n_outputs=lambda parameters: int(parameters["n_outputs"]),
         ),
     )
 }

@@ -24,7 +24,12 @@ _MAKERS: dict[str, Callable[[Mapping[str, Value]], Data]] = {
     "diabetes": bundled.diabetes,
     "xor": points.xor,
     "spirals": points.spirals,
+    "circles": points.circles,
+    "moons": points.moons,
+    "parity": points.parity,
+    "blobs": points.blobs,
     "function_1d": functions.function_1d,
+    "teacher_student": functions.teacher_student,
 }
 
 

@@ -14,6 +14,8 @@ class Drawn(IntEnum):
     TEST = 1
     SPLIT = 2
     PROBE = 3
+    RULE = 4
+    """What the samples follow: a teacher's weights, the centres of blobs."""
 
 
 def stream(drawn: Drawn) -> np.random.Generator:
