@@ -24,6 +24,25 @@ DATASETS: dict[str, Dataset] = {
             n_samples=1797,
         ),
         collected(
+            "mnist",
+            "5,000 of MNIST's 28 x 28 handwritten digits, 500 of each, standardised with one global mean and standard "
+            "deviation of the training set; 4,000 train, 1,000 test. Needs the extra 'data'.",
+            "classification",
+            n_inputs=784,
+            n_outputs=10,
+            n_samples=5000,
+        ),
+        collected(
+            "mnist1d",
+            "MNIST-1D (Greydanus & Kobak 2024): ten shapes as noisy signals of 40 points, made so that linear models "
+            "fail; standardised with one global mean and standard deviation of the training set; 4,000 train, 1,000 "
+            "test. Needs the extra 'data'.",
+            "classification",
+            n_inputs=40,
+            n_outputs=10,
+            n_samples=5000,
+        ),
+        collected(
             "iris",
             "Fisher's 150 irises: four lengths of a flower in cm, three species; each input standardised by the "
             "training set; 120 train, 30 test.",

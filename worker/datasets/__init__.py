@@ -18,6 +18,8 @@ __all__ = ["load", "probe_indices"]
 
 _MAKERS: dict[str, Callable[[Mapping[str, Value]], Data]] = {
     "digits": bundled.digits,
+    "mnist": bundled.mnist,
+    "mnist1d": bundled.mnist1d,
     "iris": bundled.iris,
     "wine": bundled.wine,
     "breast_cancer": bundled.breast_cancer,
