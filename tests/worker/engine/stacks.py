@@ -67,15 +67,20 @@ def train(training: StackTraining, stack: Stack) -> list[StackRecord]:
     return records
 
 
-def layers_of(stack: Stack, training: StackTraining | None = None) -> Layers:
-    """The parameters that `training` has now; without one, those the stack starts from."""
+def parameters_of(stack: Stack, training: StackTraining | None = None) -> Parameters:
+    """A copy of those that `training` has now; without one, those the stack starts from."""
     dtype = {"float32": torch.float32, "float64": torch.float64}[stack.shape.training.dtype]
     parameters = Parameters(Shape.of(stack), dtype=dtype, device=CPU)
     if training is None:
         initialize(parameters, stack.runs, stack.seed)
     else:
         parameters.flat.copy_(training.state()["parameters"])
-    return parameters.layers
+    return parameters
+
+
+def layers_of(stack: Stack, training: StackTraining | None = None) -> Layers:
+    """The parameters that `parameters_of` gives, layer by layer."""
+    return parameters_of(stack, training).layers
 
 
 class OneNetwork(nn.Module):
@@ -85,7 +90,7 @@ class OneNetwork(nn.Module):
         super().__init__()
         self.run = run
         self.affine = [_linear(w[m], b[m, 0]) for w, b in zip(theta.w, theta.b, strict=True)]
-        self.norms = [nn.BatchNorm1d(run.arm.network.width, dtype=theta.w[0].dtype) for _ in theta.gamma]
+        self.norms = [_batch_norm(gamma[m, 0], beta[m, 0]) for gamma, beta in zip(theta.gamma, theta.beta, strict=True)]
         self.modules_of_lists = nn.ModuleList([*self.affine, *self.norms])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -147,3 +152,11 @@ def _linear(w: Tensor, b: Tensor) -> nn.Linear:
         linear.weight.copy_(w)
         linear.bias.copy_(b)
     return linear
+
+
+def _batch_norm(gamma: Tensor, beta: Tensor) -> nn.BatchNorm1d:
+    norm = nn.BatchNorm1d(len(gamma), dtype=gamma.dtype)
+    with torch.no_grad():
+        norm.weight.copy_(gamma)
+        norm.bias.copy_(beta)
+    return norm
