@@ -143,6 +143,30 @@ def test_he_keeps_relu_where_it_is_and_batch_norm_makes_its_gradients_grow_by_ha
     assert normed.layers[-1].ratio is None
 
 
+def test_norms_before_and_after_relu_differ_by_where_its_half_is_lost() -> None:
+    inputs = Inputs(q0=1.0, v0=1.0, participation=64.0)
+    before, after = (
+        predict(an_arm("relu", initialization="he_normal", normalization=name), inputs)
+        for name in ("batch", "batch_after")
+    )
+
+    assert [layer.variance for layer in before.layers] == pytest.approx([1.0] * 4, rel=1e-4)
+    assert [layer.variance for layer in after.layers] == pytest.approx([2.0] * 4, rel=1e-4)
+    # ReLU keeps its shape at any scale: the gradient grows alike, sigma_w^2 / 2 over sigma_w^2 (1/2 - 1/(2 pi)).
+    assert after.gradient_ratio == pytest.approx(math.pi / (math.pi - 1), rel=1e-4)
+
+
+def test_what_all_inputs_share_is_lost_behind_the_first_norm() -> None:
+    arm = an_arm("tanh", initialization="he_normal", normalization="batch_after")
+
+    shifted, plain = (predict(arm, Inputs(q0=2.0, v0=v0, participation=64.0)) for v0 in (0.5, 2.0))
+
+    # A unit that tanh saturates varies so little that epsilon counts beside it.
+    assert [layer.variance for layer in shifted.layers] == pytest.approx([4.0, 2, 2, 2], rel=1e-2)
+    assert shifted.layers[0].ratio != pytest.approx(plain.layers[0].ratio, rel=0.1)
+    assert [layer.ratio for layer in shifted.layers[1:3]] == pytest.approx([plain.layers[1].ratio] * 2, rel=1e-2)
+
+
 def test_the_participation_counts_the_directions_in_which_samples_differ() -> None:
     one_line = np.outer(np.linspace(-1, 1, 9), np.ones(5)) + 3
     cross = np.vstack([np.eye(4), -np.eye(4)])
@@ -163,6 +187,7 @@ def test_where_theory_has_no_answer_it_says_why() -> None:
     for name in set(ACTIVATIONS) - set(COVERED):
         assert "derivative is unbounded" in not_covered(an_arm(name))
     assert "layer normalization" in not_covered(an_arm("relu", normalization="layer"))
+    assert not not_covered(an_arm("relu", normalization="batch_after"))
 
 
 def test_a_network_without_variance_has_no_gradient_to_compare() -> None:
