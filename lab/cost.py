@@ -36,7 +36,8 @@ def memory_bytes(arm: Arm, *, n_runs: int = 1) -> int:
     """What a stack of such runs keeps in memory while it trains: its data, parameters, gradients, moments, buffers."""
     network = arm.network
     layer, inputs = arm.batch_size * network.width, arm.batch_size * arm.n_inputs
-    kept = 2 + network.residual + (network.normalization != "none")
+    handed_on = network.residual or network.normalization == "batch_after"
+    kept = 2 + handed_on + (network.normalization != "none")
     each = arm.n_parameters * (3 + _MOMENTS[arm.training.optimizer]) + layer * (kept * network.depth + 2) + inputs
     probed = max(_PROBE_NUMBERS, arm.probe_size * network.width) * ((kept + 1) * network.depth + 4)
     return data_bytes(arm) + _BYTES[arm.training.dtype] * (n_runs * each + probed)

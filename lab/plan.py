@@ -82,7 +82,7 @@ class Arm:
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases of one network, batch norm's scale and shift included."""
+        """Weights and biases of one network, a norm's scale and shift included."""
         width, depth = self.network.width, self.network.depth
         hidden = (self.n_inputs + 1) * width + (depth - 1) * (width + 1) * width
         norm = 2 * width * depth if self.network.normalization != "none" else 0
