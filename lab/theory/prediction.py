@@ -17,7 +17,7 @@ from lab.catalog.activations import ACTIVATIONS
 from lab.plan import Arm
 from lab.theory.gaussian import Array
 from lab.theory.moments import Band, Moments, band, moments
-from lab.theory.scales import Scale, scales
+from lab.theory.scales import Scale, no_scales, scales
 
 # Added by batch norm to the variance it divides by.
 _EPSILON = 1e-5
@@ -112,9 +112,7 @@ def not_covered(arm: Arm) -> str:
         return f"{activation.name}'s derivative is unbounded: the variance has no stable fixed point"
     if network.normalization not in ("none", "batch"):
         return f"{network.normalization} normalization couples the units of a layer"
-    if network.initialization == "rai":
-        return "rai draws asymmetric weights whose mean is not 0"
-    return ""
+    return no_scales(arm)
 
 
 @dataclass(frozen=True, slots=True)
