@@ -8,6 +8,7 @@ from lab.catalog.choices import NORMALIZATIONS, OPTIMIZERS
 from lab.catalog.datasets import DATASETS
 from lab.catalog.initializations import INITIALIZATIONS
 from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
+from lab.catalog.schedules import SCHEDULES
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,7 @@ from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
         ("initializations", INITIALIZATIONS),
         ("normalizations", NORMALIZATIONS),
         ("optimizers", OPTIMIZERS),
+        ("schedules", SCHEDULES),
         ("measurement-definitions", MEASUREMENTS | CURVES | DERIVED),
     ],
 )
