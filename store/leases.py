@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from lab.errors import LeaseLost
 from lab.records import RunResult
 from store.database import database_now
-from store.models import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Experiment, Run, Stack
+from store.models import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, CheckpointChunk, Experiment, Run, Stack
 from store.outcomes import outcome
 from store.transitions import BLIND, SWEEPER, Change, note, settle
 
@@ -72,11 +72,11 @@ def claim(session: Session, *, worker: str, lease_s: float) -> Claim | None:
     return claim
 
 
-def hold(session: Session, claim: Claim, *, step: int) -> int:
+def hold(session: Session, claim: Claim, *, step: int | None = None) -> int:
     """The fence: raises LeaseLost unless the stack is still this claim's, and keeps it so for the rest of the
-    transaction. Notes the step reached. Returns the number of steps that the stack trains.
+    transaction. Notes the step reached, where one is given. Returns the number of steps that the stack trains.
     """
-    steps = _change(session, claim, {"step": step}, Stack.steps)
+    steps = _change(session, claim, {"step": Stack.step if step is None else step}, Stack.steps)
     return int(steps[0])
 
 
@@ -208,7 +208,7 @@ def _lost(claim: Claim) -> NoReturn:
 def _leave(
     session: Session, claim: Claim, to_state: str, *, actor: str | None = None, reason: str | None = None, **values: Any
 ) -> None:
-    """The stack and its runs leave `running`; its lease is over."""
+    """The stack and its runs leave `running`; its lease is over, and where it has ended, its checkpoints are gone."""
     ended = {} if to_state == QUEUED else {"finished_at": database_now()}
     _change(
         session,
@@ -216,6 +216,10 @@ def _leave(
         {"state": to_state, "lease_owner": None, "lease_until": None} | ended | values,
         Stack.id,
     )
+    if to_state != QUEUED:
+        session.execute(
+            sa.delete(CheckpointChunk).where(CheckpointChunk.stack_id == claim.stack_id), execution_options=BLIND
+        )
     _follow(session, claim, from_state=RUNNING, to_state=to_state, actor=actor or claim.owner, reason=reason)
 
 

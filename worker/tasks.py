@@ -13,8 +13,9 @@ from store.database import Database
 from store.leases import RanOn
 from store.queue import TASK, Hints
 from worker.app import settings, worker_name
+from worker.attempt import Workplace
 from worker.machine import device_name, threads
-from worker.training import Workplace, train_next
+from worker.training import train_next
 
 
 @shared_task(name=TASK, ignore_result=True)
