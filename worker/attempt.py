@@ -17,6 +17,7 @@ from lab.errors import Unavailable
 from store.database import Database
 from store.leases import Claim, Flags, RanOn
 from store.settings import Settings
+from worker.deadline import Deadline
 from worker.heartbeat import Heartbeat
 
 _log = structlog.get_logger()
@@ -41,6 +42,7 @@ class Attempt:
     def __init__(self, workplace: Workplace, claim: Claim) -> None:
         self.workplace = workplace
         self.claim = claim
+        self.deadline = Deadline()
         self._heartbeat = Heartbeat(workplace.database, claim, workplace.settings)
 
     def __enter__(self) -> Attempt:
@@ -48,6 +50,7 @@ class Attempt:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.deadline.lift()
         self._heartbeat.__exit__()
 
     @property
@@ -74,16 +77,17 @@ class Attempt:
         self, transaction: Callable[[], AbstractContextManager[Session]], act: Callable[[Session], Done]
     ) -> Done:
         pause_s = _PAUSE_S
-        while True:
-            try:
-                with transaction() as session:
-                    return act(session)
-            except (DBAPIError, Unavailable) as error:
-                if not is_out_of_reach(error):
-                    raise
-                _log.warning("transaction_waits", error=str(error).splitlines()[0], pause_s=pause_s)
-            self._heartbeat.wait(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        with self.deadline.standing_still():
+            while True:
+                try:
+                    with transaction() as session:
+                        return act(session)
+                except (DBAPIError, Unavailable) as error:
+                    if not is_out_of_reach(error):
+                        raise
+                    _log.warning("transaction_waits", error=str(error).splitlines()[0], pause_s=pause_s)
+                self._heartbeat.wait(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
 def is_out_of_reach(error: Exception) -> bool:

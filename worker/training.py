@@ -17,6 +17,7 @@ from lab.plan import Run, Stack, arms_of
 from lab.spec import ExperimentSpec
 from store import leases, results, submissions
 from store.checkpoints import Checkpoint, forget
+from store.deadlines import deadline_s
 from store.leases import Claim
 from worker import datasets
 from worker.attempt import Attempt, Workplace
@@ -76,6 +77,8 @@ def _fail(attempt: Attempt, error: Exception) -> End:
 
 def _train(attempt: Attempt) -> End:
     work = attempt.fetch(lambda session: _opened(session, attempt.claim))
+    steps, cost_flops = work.stack.shape.steps, work.stack.cost_flops
+    attempt.deadline.set(deadline_s(attempt.workplace.settings, cost_flops=cost_flops, steps=steps))
     checkpoints = Checkpoints(attempt, conditions(work.spec_digest, attempt.workplace.ran_on))
     training, run_ids, recorded = _begun(attempt, work.stack, checkpoints)
     for step in work.stack.recorded_steps:
