@@ -1,4 +1,4 @@
-"""How long one attempt at a stack may take. A training that hangs keeps its lease: time alone tells it from a long one."""
+"""How long an attempt at a stack may take. A hung training keeps its lease: time alone tells it from a long one."""
 
 from __future__ import annotations
 
