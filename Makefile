@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))) python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-RUN_EXTRAS := service,worker,local
+RUN_EXTRAS := service,worker,data,local
 TEST_EXTRAS := $(RUN_EXTRAS),test,dev
 PORT ?= 8000
 DATA ?= lab-data

@@ -23,6 +23,7 @@ from lab.plan import Run, plan
 from lab.spec import ActivationSpec, ExperimentSpec, NetworkSpec, TrainingSpec
 from worker import datasets
 from worker.engine import StackTraining
+from worker.engine.data import Data
 
 CPU = torch.device("cpu")
 MODULES: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU}
@@ -77,14 +78,14 @@ def one_at_a_time_s(spec: ExperimentSpec) -> float:
     return time.perf_counter() - started
 
 
-def _train_alone(run: Run, data: datasets.Data) -> None:
+def _train_alone(run: Run, data: Data) -> None:
     x, y = torch.from_numpy(data.x_train).float(), torch.from_numpy(data.y_train)
     arm = run.arm
-    widths = [arm.data.n_inputs] + [arm.network.width] * arm.network.depth
+    widths = [arm.n_inputs] + [arm.network.width] * arm.network.depth
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), MODULES[arm.activation.name]()]
-    net = nn.Sequential(*layers, nn.Linear(widths[-1], arm.data.n_outputs))
+    net = nn.Sequential(*layers, nn.Linear(widths[-1], arm.n_outputs))
     optimizer = torch.optim.SGD(net.parameters(), lr=arm.training.learning_rate)
     order = np.random.default_rng(run.replicate)
     for step in range(arm.steps):

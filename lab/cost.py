@@ -33,13 +33,18 @@ def flops(arm: Arm, recording: RecordingSpec) -> int:
 
 
 def memory_bytes(arm: Arm, *, n_runs: int = 1) -> int:
-    """What a stack of such runs keeps in memory while it trains: parameters, gradients, moments and buffers."""
+    """What a stack of such runs keeps in memory while it trains: its data, parameters, gradients, moments, buffers."""
     network = arm.network
-    layer = arm.batch_size * network.width
+    layer, inputs = arm.batch_size * network.width, arm.batch_size * arm.n_inputs
     kept = 2 + network.residual + (network.normalization != "none")
-    each = arm.n_parameters * (3 + _MOMENTS[arm.training.optimizer]) + layer * (kept * network.depth + 2)
+    each = arm.n_parameters * (3 + _MOMENTS[arm.training.optimizer]) + layer * (kept * network.depth + 2) + inputs
     probed = max(_PROBE_NUMBERS, arm.probe_size * network.width) * ((kept + 1) * network.depth + 4)
-    return _BYTES[arm.training.dtype] * (n_runs * each + probed)
+    return data_bytes(arm) + _BYTES[arm.training.dtype] * (n_runs * each + probed)
+
+
+def data_bytes(arm: Arm) -> int:
+    """The data set as it is loaded, in float64, and the copy to train on, which a whole stack shares."""
+    return sum(arm.sizes) * (arm.n_inputs + arm.n_outputs) * (8 + _BYTES[arm.training.dtype])
 
 
 def rows(arm: Arm, recording: RecordingSpec) -> int:

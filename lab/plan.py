@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab import cost
-from lab.catalog.datasets import DATASETS, Dataset
+from lab.catalog.dataset import Dataset
+from lab.catalog.datasets import DATASETS
 from lab.errors import FieldError, InvalidRequest
 from lab.limits import Limits
 from lab.spec import (
@@ -51,6 +52,15 @@ class Arm:
         return DATASETS[self.dataset.name]
 
     @property
+    def n_inputs(self) -> int:
+        return self.data.n_inputs(dict(self.dataset.parameters))
+
+    @property
+    def n_outputs(self) -> int:
+        """Classes, or values to predict."""
+        return self.data.n_outputs(dict(self.dataset.parameters))
+
+    @property
     def sizes(self) -> tuple[int, int]:
         """(n_train, n_test)."""
         return self.data.sizes(dict(self.dataset.parameters))
@@ -74,9 +84,9 @@ class Arm:
     def n_parameters(self) -> int:
         """Weights and biases of one network, batch norm's scale and shift included."""
         width, depth = self.network.width, self.network.depth
-        hidden = (self.data.n_inputs + 1) * width + (depth - 1) * (width + 1) * width
+        hidden = (self.n_inputs + 1) * width + (depth - 1) * (width + 1) * width
         norm = 2 * width * depth if self.network.normalization != "none" else 0
-        return hidden + norm + (width + 1) * self.data.n_outputs
+        return hidden + norm + (width + 1) * self.n_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +245,13 @@ def _check_cost(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> 
             "replicates, arms, steps, width or depth",
         ),
         ("rows", rows, limits.rows, "measurements to store", "replicates, arms, recording.points or depth"),
-        ("memory", memory, limits.memory, "bytes for one network", "width, depth, batch size or recording.probe_size"),
+        (
+            "memory",
+            memory,
+            limits.memory,
+            "bytes for one network",
+            "width, depth, batch size, recording.probe_size or the data set",
+        ),
     ):
         if given > most:
             raise InvalidRequest([FieldError(field, given, f"at most {most} {what}; reduce {reduce}")])

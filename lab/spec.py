@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lab.catalog.activations import ACTIVATIONS
+from lab.catalog.datasets import DATASETS
 from lab.catalog.parameters import Value
 
 Parameters = tuple[tuple[str, Value], ...]
@@ -41,8 +42,14 @@ class ActivationSpec:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
+    """A data set with all its parameters, as an activation has them."""
+
     name: str = "digits"
     parameters: Parameters = ()
+
+    def __post_init__(self) -> None:
+        complete = DATASETS[self.name].defaults | dict(self.parameters)
+        object.__setattr__(self, "parameters", tuple(sorted(complete.items())))
 
 
 @dataclass(frozen=True, slots=True)

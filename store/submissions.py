@@ -16,7 +16,7 @@ from lab.plan import Plan
 from lab.spec import ExperimentSpec
 from store import pages
 from store.database import UTCDateTime, database_now
-from store.models import CANCELLED, QUEUED, RUNNING, STATES, TERMINAL, Arm, Experiment, Run, Stack
+from store.models import CANCELLED, QUEUED, RUNNING, STATES, TERMINAL, Arm, CheckpointChunk, Experiment, Run, Stack
 from store.transitions import API, BLIND, Change, note, settle
 
 
@@ -247,6 +247,7 @@ def _cancel_queued(session: Session, experiment_id: str) -> None:
     stacks = sa.select(Stack.id).where(Stack.experiment_id == experiment_id, Stack.state == CANCELLED)
     runs = sa.update(Run).where(Run.stack_id.in_(stacks), Run.state == QUEUED).values(state=CANCELLED)
     session.execute(runs, execution_options=BLIND)
+    session.execute(sa.delete(CheckpointChunk).where(CheckpointChunk.stack_id.in_(stacks)), execution_options=BLIND)
     note(session, experiment_id, changes, from_state=QUEUED, to_state=CANCELLED, actor=API)
 
 

@@ -30,7 +30,7 @@ def scales(arm: Arm) -> tuple[Scale, ...]:
         variance = initialization.weight_variance(fan_in, network.width) * network.gain**2
         return Scale(variance * fan_in, initialization.bias_variance(fan_in))
 
-    return (scale(arm.data.n_inputs), *[scale(network.width)] * (network.depth - 1))
+    return (scale(arm.n_inputs), *[scale(network.width)] * (network.depth - 1))
 
 
 def no_scales(arm: Arm) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lab.spec import ActivationSpec, ExperimentSpec, with_value
+from lab.spec import ActivationSpec, DatasetSpec, ExperimentSpec, with_value
 from tests.builders import a_spec, an_activation
 
 
@@ -68,6 +68,15 @@ def test_a_default_said_and_unsaid_is_the_same_activation() -> None:
     assert a_spec("relu", an_activation("tanh", scale_in=2.0)).digest != spec.digest
     # As a request was written that knew no wrapper.
     older = spec.to_json() | {"activations": [{"name": "relu"}, {"name": "tanh"}]}
+    assert ExperimentSpec.from_json(older) == spec
+
+
+def test_a_data_set_has_all_its_parameters_whoever_asks_for_it() -> None:
+    spec = a_spec(dataset=DatasetSpec("xor", (("noise", 0.5),)))
+
+    assert spec.dataset.parameters == (("n_test", 1000), ("n_train", 1000), ("noise", 0.5))
+    # As a request was written before the data set took a size.
+    older = spec.to_json() | {"dataset": {"name": "xor", "noise": 0.5}}
     assert ExperimentSpec.from_json(older) == spec
 
 

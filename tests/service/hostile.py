@@ -26,6 +26,9 @@ def _text(name: str, text: str | bytes) -> Hostile:
 
 _DEEP = 5000
 _LEAKY = {"name": "leaky_relu", "negative_slope": 0.1}
+_ALL_IN_FLOAT64 = {"dtype": "float64", "batch_size": 65_536, "steps": 1}
+_TEACHER = {"name": "teacher_student"}
+_LARGE = {"name": "blobs", "n_inputs": 1000, "n_classes": 100, "n_train": 100_000, "n_test": 100_000}
 
 HOSTILE = [
     # Not JSON, or JSON that Python's reader takes and the standard does not.
@@ -118,6 +121,9 @@ HOSTILE = [
     _with("n_train is a float", "dataset.n_train", dataset={"name": "xor", "n_train": 100.0}),
     _with("n_train too large", "dataset.n_train", dataset={"name": "xor", "n_train": 10**9}),
     _with("unknown function", "dataset.function", dataset={"name": "function_1d", "function": "__import__('os')"}),
+    _with("more inputs than there may be", "dataset.n_inputs", dataset={"name": "blobs", "n_inputs": 10**6}),
+    _with("a teacher that nobody knows", "dataset.teacher_activation", dataset=_TEACHER | {"teacher_activation": "me"}),
+    _with("a data set beyond memory", "memory", dataset=_LARGE, network={"depth": 8}, training=_ALL_IN_FLOAT64),
     # Network.
     _with("network is a list", "network", network=[]),
     _with("network is null", "network", network=None),
@@ -184,6 +190,7 @@ HOSTILE = [
         dataset="xor",
         sweep={"dataset.noise": [-1]},
     ),
+    _with("sweep of bits by halves", "sweep.dataset.n_bits.1", dataset="parity", sweep={"dataset.n_bits": [2, 2.5]}),
     _with(
         "sweep of steps and epochs",
         "sweep.training.epochs",

@@ -55,6 +55,11 @@ def test_a_request_becomes_an_experiment_with_every_default(client: FlaskClient)
         },
         {"dataset": {"name": "function_1d", "function": "abs"}},
         {
+            "dataset": {"name": "parity", "n_irrelevant": 3},
+            "sweep": {"dataset.n_bits": [2, 5], "network.depth": [1, 2]},
+        },
+        {"dataset": "teacher_student", "sweep": {"dataset.teacher_activation": ["relu", "tanh"]}},
+        {
             "activations": [
                 {"name": "leaky_relu", "negative_slope": 0.123456789},
                 {"name": "leaky_relu", "negative_slope": 0.12345678},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actlab.cli import main
+from lab.catalog.datasets import DATASETS
 from lab.limits import Limits
 from service import create_app
 from store.settings import PREFIX, Settings
@@ -53,6 +54,10 @@ def test_every_command_is_in_the_readme() -> None:
     missing = [name for name in main.commands if not re.search(rf"`{name}`|actlab {name}\b", README)]
 
     assert missing == []
+
+
+def test_every_data_set_is_in_the_readme() -> None:
+    assert [name for name in DATASETS if f"`{name}`" not in README] == []
 
 
 def test_every_resource_of_an_experiment_is_in_the_readme(settings: Settings) -> None:

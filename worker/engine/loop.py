@@ -12,9 +12,9 @@ from torch import Tensor
 from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.plan import Stack
 from lab.records import RunResult, StackRecord
-from worker.datasets import Data
 from worker.engine.activations import Activations
 from worker.engine.batches import Batches
+from worker.engine.data import Data
 from worker.engine.evaluation import Evaluation
 from worker.engine.health import Health
 from worker.engine.initialization import initialize

@@ -31,10 +31,10 @@ class Shape:
         arm = stack.shape
         return cls(
             n_networks=len(stack.runs),
-            n_inputs=arm.data.n_inputs,
+            n_inputs=arm.n_inputs,
             width=arm.network.width,
             depth=arm.network.depth,
-            n_outputs=arm.data.n_outputs,
+            n_outputs=arm.n_outputs,
             normalized=arm.network.normalization == "batch",
             residual=arm.network.residual,
         )

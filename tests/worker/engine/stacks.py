@@ -85,14 +85,19 @@ def train(training: StackTraining, stack: Stack) -> list[StackRecord]:
     return records
 
 
-def layers_of(stack: Stack, training: StackTraining | None = None) -> Layers:
-    """The parameters that `training` has now; without one, those the stack starts from."""
+def parameters_of(stack: Stack, training: StackTraining | None = None) -> Parameters:
+    """A copy of those that `training` has now; without one, those the stack starts from."""
     parameters = Parameters(Shape.of(stack), dtype=DTYPES[stack.shape.training.dtype], device=CPU)
     if training is None:
         initialize(parameters, stack.runs, stack.seed)
     else:
         parameters.flat.copy_(training.state()["parameters"])
-    return parameters.layers
+    return parameters
+
+
+def layers_of(stack: Stack, training: StackTraining | None = None) -> Layers:
+    """The parameters that `parameters_of` gives, layer by layer."""
+    return parameters_of(stack, training).layers
 
 
 class OneNetwork(nn.Module):
@@ -102,7 +107,7 @@ class OneNetwork(nn.Module):
         super().__init__()
         self.run = run
         self.affine = [_linear(w[m], b[m, 0]) for w, b in zip(theta.w, theta.b, strict=True)]
-        self.norms = [nn.BatchNorm1d(run.arm.network.width, dtype=theta.w[0].dtype) for _ in theta.gamma]
+        self.norms = [_batch_norm(gamma[m, 0], beta[m, 0]) for gamma, beta in zip(theta.gamma, theta.beta, strict=True)]
         self.modules_of_lists = nn.ModuleList([*self.affine, *self.norms])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -167,3 +172,11 @@ def _linear(w: Tensor, b: Tensor) -> nn.Linear:
         linear.weight.copy_(w)
         linear.bias.copy_(b)
     return linear
+
+
+def _batch_norm(gamma: Tensor, beta: Tensor) -> nn.BatchNorm1d:
+    norm = nn.BatchNorm1d(len(gamma), dtype=gamma.dtype)
+    with torch.no_grad():
+        norm.weight.copy_(gamma)
+        norm.bias.copy_(beta)
+    return norm
