@@ -4,6 +4,11 @@ NORMALIZATIONS = {
     "none": "No normalization.",
     "batch": "Batch normalization (Ioffe and Szegedy 2015) of the affine map's output, before the activation; "
     "scale and shift are learned; eps 1e-5, running statistics with momentum 0.1.",
+    "batch_after": "Batch normalization of the activation's output, before a residual is added; otherwise as batch. "
+    "What is measured of activations is measured before it.",
+    "layer": "Layer normalization (Ba et al. 2016) of the affine map's output, before the activation: each sample over "
+    "the layer's units, the test set as in training; scale and shift are learned; eps 1e-5. With a width of 1 only the "
+    "shift is left of it: nothing of the input passes.",
 }
 
 OPTIMIZERS = {

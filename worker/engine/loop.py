@@ -62,7 +62,7 @@ class StackTraining:
         initialize(self._parameters, stack.runs, stack.seed)
         self._optimizer = Optimizer(stack, self._parameters, self._gradients)
         self._pass = Pass(shape, self._batch_size, dtype=dtype, device=device, measured=False)
-        self._running = RunningStatistics(shape.depth, self._parameters.layers.gamma[0]) if shape.normalized else None
+        self._running = RunningStatistics.of(shape, self._parameters.layers)
 
     def _build_measuring(self, data: Data, x_probe: Tensor, y_probe: Tensor, dtype: torch.dtype) -> None:
         self._probe = Probe(

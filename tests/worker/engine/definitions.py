@@ -19,8 +19,6 @@ _ADDED = {
     ),
     **dict.fromkeys(("weight_gradient_mean", "weight_gradient_std"), ("weight_gradient_rms",)),
 }
-# Rounding of the slow computation itself, relative to the numbers that it adds: NumPy's std of equal numbers is not 0.
-_ROUNDING = 1e-14
 
 
 def slowly_of_layer(h: Array, x: Array, slope: Array, delta: Array, *, supremum: float) -> dict[str, float]:
@@ -73,12 +71,19 @@ def slowly_of_weights(w: Array, d_w: Array, d_b: Array, update: Array) -> dict[s
 
 
 def assert_as_defined(
-    measured: Mapping[str, float], slowly: Mapping[str, float], *, relative: float, label: str
+    measured: Mapping[str, float],
+    slowly: Mapping[str, float],
+    *,
+    relative: float,
+    label: str,
+    rounding: float = 1e-14,
 ) -> None:
     """Every value within `relative` of its natural scale: of itself, or of the numbers' root mean square for a mean and
     for the spread of a weight's gradient, whose mean is never large beside it.
 
-    Fractions are counts, and must be the same. Where the definition gives no finite number, nothing measured is one.
+    `rounding` is that of the numbers a mean or a standard deviation is taken over: even NumPy's std of equal numbers is
+    not 0. Fractions are counts, and must be the same. Where the definition gives no finite number, nothing measured is
+    one.
     """
     assert measured.keys() == slowly.keys()
     for name, value in slowly.items():
@@ -89,5 +94,5 @@ def assert_as_defined(
         scale = size if name.endswith("_mean") or name == "weight_gradient_std" else abs(value)
         within = 1e-12 if name.endswith("_fraction") else relative
         # One mean of a layer may be finite where its standard deviation is not.
-        floor = _ROUNDING * size if math.isfinite(size) else 0.0
+        floor = rounding * size if math.isfinite(size) else 0.0
         assert measured[name] == pytest.approx(value, rel=0, abs=within * scale + floor), (label, name)

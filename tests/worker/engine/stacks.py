@@ -107,18 +107,24 @@ class OneNetwork(nn.Module):
         super().__init__()
         self.run = run
         self.affine = [_linear(w[m], b[m, 0]) for w, b in zip(theta.w, theta.b, strict=True)]
-        self.norms = [_batch_norm(gamma[m, 0], beta[m, 0]) for gamma, beta in zip(theta.gamma, theta.beta, strict=True)]
+        self.norms = [
+            _norm(run.arm.network.normalization, gamma[m, 0], beta[m, 0])
+            for gamma, beta in zip(theta.gamma, theta.beta, strict=True)
+        ]
         self.modules_of_lists = nn.ModuleList([*self.affine, *self.norms])
 
     def forward(self, x: Tensor) -> Tensor:
         self.z: list[Tensor] = []
         self.h: list[Tensor] = []
         self.x: list[Tensor] = []
+        network = self.run.arm.network
+        after = network.normalization == "batch_after"
         for i, affine in enumerate(self.affine[:-1]):
             self.z.append(affine(x))
-            self.h.append(self.norms[i](self.z[-1]) if self.norms else self.z[-1])
+            self.h.append(self.norms[i](self.z[-1]) if self.norms and not after else self.z[-1])
             self.x.append(activate(self.run.arm.activation, self.h[-1]))
-            x = self.x[-1] + x if self.run.arm.network.residual and i > 0 else self.x[-1]
+            out = self.norms[i](self.x[-1]) if after else self.x[-1]
+            x = out + x if network.residual and i > 0 else out
         return cast(Tensor, self.affine[-1](x))
 
     def losses(self, x: Tensor, y: Tensor) -> Tensor:
@@ -174,8 +180,15 @@ def _linear(w: Tensor, b: Tensor) -> nn.Linear:
     return linear
 
 
-def _batch_norm(gamma: Tensor, beta: Tensor) -> nn.BatchNorm1d:
-    norm = nn.BatchNorm1d(len(gamma), dtype=gamma.dtype)
+_NORMS: dict[str, Callable[..., nn.BatchNorm1d | nn.LayerNorm]] = {
+    "batch": nn.BatchNorm1d,
+    "batch_after": nn.BatchNorm1d,
+    "layer": nn.LayerNorm,
+}
+
+
+def _norm(name: str, gamma: Tensor, beta: Tensor) -> nn.BatchNorm1d | nn.LayerNorm:
+    norm = _NORMS[name](len(gamma), dtype=gamma.dtype)
     with torch.no_grad():
         norm.weight.copy_(gamma)
         norm.bias.copy_(beta)
