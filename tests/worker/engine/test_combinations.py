@@ -20,6 +20,9 @@ from worker.engine.parameters import Layers
 
 SPIRALS = DatasetSpec("spirals", (("n_test", 20), ("n_train", 48), ("noise", 0.1)))
 
+# Slow enough that `square` does not diverge without a norm. RMSprop's first steps are ten times its rate.
+RATES = {"rmsprop": 0.001}
+
 
 def a_stack(optimizer: str, normalization: str, dtype: str) -> Stack:
     return the_stack(
@@ -30,8 +33,7 @@ def a_stack(optimizer: str, normalization: str, dtype: str) -> Stack:
             replicates=1,
             dataset=SPIRALS,
             network={"normalization": normalization, "gain": 1.5},
-            # Slow enough that `square` does not diverge without a norm.
-            training={"optimizer": optimizer, "learning_rate": 0.01, "dtype": dtype},
+            training={"optimizer": optimizer, "learning_rate": RATES.get(optimizer, 0.01), "dtype": dtype},
         )
     )
 
