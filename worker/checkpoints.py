@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import sys
 import time
 from collections.abc import Mapping
 from functools import cache, partial
@@ -11,7 +13,7 @@ from typing import Any
 
 import structlog
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
 from sqlalchemy.exc import DBAPIError
 
 from lab.errors import Unavailable
@@ -30,6 +32,7 @@ class Checkpoints:
     def __init__(self, attempt: Attempt, made_under: Mapping[str, Any]) -> None:
         self._attempt = attempt
         self._made_under = made_under
+        self._found: Checkpoint | None = None
         self._kept_step = 0
         self._due = time.monotonic() + attempt.workplace.settings.checkpoint_s
 
@@ -47,8 +50,24 @@ class Checkpoints:
             reason = _differences(found.made_under, self._made_under)
             self._say("checkpoint_ignored", reason=reason, step=found.step)
             return None
-        self._kept_step = found.step
+        self._found, self._kept_step = found, found.step
         return found
+
+    def restore(self, training: StackTraining) -> int:
+        """Brings the training to where `find` found one, if it did; returns the last step that is recorded."""
+        if self._found is None:
+            return -1
+        found, self._found = self._found, None
+        training.restore(load(found.state))
+        self._say("stack_resumed", step=found.step)
+        return found.recorded_step
+
+    def give_up(self) -> None:
+        """Keeps no more, and leaves none: a checkpoint is of the whole stack, and it trains in slices. Raises
+        LeaseLost.
+        """
+        self._found, self._due, self._kept_step = None, math.inf, sys.maxsize
+        self._attempt.persist(partial(checkpoints.forget, claim=self._attempt.claim))
 
     def keep_if_due(self, training: StackTraining, recorded_step: int) -> None:
         """Raises LeaseLost."""

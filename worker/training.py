@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
+import numpy as np
 import structlog
 import torch
-from safetensors.torch import load
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from lab.errors import LeaseLost, shown
 from lab.plan import Run, Stack, arms_of
+from lab.records import RunResult
 from lab.spec import ExperimentSpec
 from store import leases, results, submissions
 from store.checkpoints import Checkpoint, forget
@@ -23,6 +25,8 @@ from worker import datasets
 from worker.attempt import Attempt, Workplace
 from worker.checkpoints import Checkpoints, conditions
 from worker.engine import StackTraining
+from worker.engine.data import Data
+from worker.slices import in_slices
 
 _log = structlog.get_logger()
 
@@ -58,6 +62,8 @@ def train_next(workplace: Workplace) -> bool:
 def _train_or_fail(attempt: Attempt) -> End:
     try:
         return _train(attempt)
+    except Stopped as stopped:
+        return stopped.end
     except LeaseLost:
         return End.LOST
     except Exception as error:  # noqa: BLE001 - the last edge: whatever training raises belongs in the row
@@ -76,58 +82,43 @@ def _fail(attempt: Attempt, error: Exception) -> End:
 
 
 def _train(attempt: Attempt) -> End:
-    work = attempt.fetch(lambda session: _opened(session, attempt.claim))
-    steps, cost_flops = work.stack.shape.steps, work.stack.cost_flops
-    attempt.deadline.set(deadline_s(attempt.workplace.settings, cost_flops=cost_flops, steps=steps))
-    checkpoints = Checkpoints(attempt, conditions(work.spec_digest, attempt.workplace.ran_on))
-    training, run_ids, recorded = _begun(attempt, work.stack, checkpoints)
-    for step in work.stack.recorded_steps:
-        if step <= recorded:
-            continue
-        stopped = _advance(attempt, training, step, recorded, checkpoints)
-        if stopped is not None:
-            leave = leases.cancelled if stopped is End.CANCELLED else leases.give_back
-            attempt.persist(partial(leave, claim=attempt.claim))
-            return stopped
-        record = partial(results.record, claim=attempt.claim, record=training.record(), run_ids=run_ids)
-        attempt.persist(record)
-        recorded = step
+    work = _prepared(attempt)
+    outcomes = in_slices(len(work.run_ids), partial(_train_runs, attempt, work))
     ran_on = attempt.workplace.ran_on
-    attempt.persist(lambda session: leases.finish(session, attempt.claim, training.results(), ran_on))
+    attempt.persist(lambda session: leases.finish(session, attempt.claim, outcomes, ran_on))
     return End.FINISHED
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A stack as its rows say."""
+    """What the training of a claimed stack needs."""
 
     stack: Stack
-    spec_digest: str
+    run_ids: list[int]
+    data: Data
+    probe: NDArray[np.int64]
+    checkpoints: Checkpoints
 
 
-def _opened(session: Session, claim: Claim) -> Work:
+def _prepared(attempt: Attempt) -> Work:
+    stack, spec_digest = attempt.fetch(lambda session: _opened(session, attempt.claim))
+    allowed_s = deadline_s(attempt.workplace.settings, cost_flops=stack.cost_flops, steps=stack.shape.steps)
+    attempt.deadline.set(allowed_s)
+    checkpoints = Checkpoints(attempt, conditions(spec_digest, attempt.workplace.ran_on))
+    found = checkpoints.find()
+    run_ids = attempt.persist(lambda session: _begin(session, attempt.claim, found))
+    data = datasets.load(stack.shape.dataset)
+    probe = datasets.probe_indices(stack.shape.dataset, stack.probe_size)
+    return Work(stack, run_ids, data, probe, checkpoints)
+
+
+def _opened(session: Session, claim: Claim) -> tuple[Stack, str]:
+    """The stack as its rows say, and the digest of its experiment's spec."""
     experiment = submissions.get(session, claim.experiment_id)
     spec = ExperimentSpec.from_json(experiment.spec)
     arms = arms_of(spec)
     runs = tuple(Run(arms[position], replicate) for position, replicate in results.members(session, claim.stack_id))
-    return Work(Stack(claim.position, runs, spec.seed, spec.recording), experiment.spec_digest)
-
-
-def _begun(attempt: Attempt, stack: Stack, checkpoints: Checkpoints) -> tuple[StackTraining, list[int], int]:
-    """The training where it goes on from, the ids of its runs, and the last step that is recorded."""
-    found = checkpoints.find()
-    run_ids = attempt.persist(lambda session: _begin(session, attempt.claim, found))
-    training = StackTraining(
-        stack,
-        datasets.load(stack.shape.dataset),
-        datasets.probe_indices(stack.shape.dataset, stack.probe_size),
-        device=torch.device(attempt.workplace.ran_on.device),
-    )
-    if found is None:
-        return training, run_ids, -1
-    training.restore(load(found.state))
-    _log.info("stack_resumed", stack_id=attempt.claim.stack_id, attempt=attempt.claim.attempt, step=found.step)
-    return training, run_ids, found.recorded_step
+    return Stack(claim.position, runs, spec.seed, spec.recording), experiment.spec_digest
 
 
 def _begin(session: Session, claim: Claim, found: Checkpoint | None) -> list[int]:
@@ -139,20 +130,48 @@ def _begin(session: Session, claim: Claim, found: Checkpoint | None) -> list[int
     return results.begin(session, claim, step=found.step, recorded_step=found.recorded_step)
 
 
-def _advance(
-    attempt: Attempt, training: StackTraining, step: int, recorded: int, checkpoints: Checkpoints
-) -> End | None:
-    """Trains up to `step`, looking at the heartbeat's flags between pieces. Says why, where it stopped short."""
+def _train_runs(attempt: Attempt, work: Work, runs: range) -> tuple[RunResult, ...]:
+    """Trains these runs of the stack at once, and records them. Raises Stopped, and what the engine raises."""
+    stack, run_ids = work.stack, work.run_ids[runs.start : runs.stop]
+    if len(runs) < len(work.run_ids):
+        work.checkpoints.give_up()
+    networks = replace(stack, runs=stack.runs[runs.start : runs.stop])
+    training = StackTraining(networks, work.data, work.probe, device=torch.device(attempt.workplace.ran_on.device))
+    recorded = work.checkpoints.restore(training)
+    for step in stack.recorded_steps:
+        if step <= recorded:
+            continue
+        _advance(attempt, training, step, recorded, work.checkpoints)
+        # Of all the stack's updates, those done: slices come one after the other.
+        reached = (runs.start * stack.shape.steps + len(runs) * step) // len(work.run_ids)
+        record = training.record()
+        attempt.persist(partial(results.record, claim=attempt.claim, record=record, run_ids=run_ids, reached=reached))
+        recorded = step
+    return training.results()
+
+
+class Stopped(Exception):
+    """Somebody asked for it, and the row says so."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__(end.value)
+        self.end = end
+
+
+def _advance(attempt: Attempt, training: StackTraining, step: int, recorded: int, checkpoints: Checkpoints) -> None:
+    """Trains up to `step`, looking at the heartbeat's flags between pieces. Raises Stopped."""
     piece = 1
     while True:
         flags = attempt.flags
         if flags.cancel_requested:
-            return End.CANCELLED
+            attempt.persist(partial(leases.cancelled, claim=attempt.claim))
+            raise Stopped(End.CANCELLED)
         if flags.yield_requested:
             checkpoints.keep(training, recorded)
-            return End.GIVEN_BACK
+            attempt.persist(partial(leases.give_back, claim=attempt.claim))
+            raise Stopped(End.GIVEN_BACK)
         if training.step >= step:
-            return None
+            return
         checkpoints.keep_if_due(training, recorded)
         started = time.monotonic()
         training.advance_to(min(step, training.step + piece))
