@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lab.spec import RecordingSpec
 
 _BYTES = {"float32": 4, "float64": 8}
-_MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2}
+_MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2, "rmsprop": 1}
 # The engine measures this many numbers of a layer at once, or one network where that is more.
 _PROBE_NUMBERS = 2**18
 # Of a singular value decomposition of an m x n matrix, m >= n: about this many times m n^2 operations.

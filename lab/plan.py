@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from lab import cost
 from lab.catalog.dataset import Dataset
 from lab.catalog.datasets import DATASETS
-from lab.catalog.parameters import Value
 from lab.errors import FieldError, InvalidRequest
 from lab.limits import Limits
 from lab.spec import (
@@ -22,6 +21,7 @@ from lab.spec import (
     ExperimentSpec,
     NetworkSpec,
     RecordingSpec,
+    Swept,
     TrainingSpec,
     with_value,
 )
@@ -36,7 +36,7 @@ class Arm:
     dataset: DatasetSpec
     network: NetworkSpec
     training: TrainingSpec
-    swept: tuple[tuple[str, Value], ...]
+    swept: tuple[tuple[str, Swept], ...]
     probe_size: int
     """Training inputs that statistics are taken on: as many as asked for, or all where there are fewer."""
     baseline: int
@@ -101,8 +101,9 @@ class Run:
 class Stack:
     """Runs of one shape that train together.
 
-    Data set, depth, width, normalization, residual, dtype, optimizer, batch size and number of steps are the same for
-    all; activation, initialization, gain, learning rate and replicate may differ.
+    Data set, depth, width, normalization, residual, dtype, optimizer, schedule, batch size and number of steps are the
+    same for all, and so is whether weights decay and whether gradients are clipped. Activation, initialization, gain,
+    learning rate, how much weights decay or gradients are clipped, and replicate may differ.
     """
 
     position: int
@@ -304,5 +305,7 @@ def _shape_key(arm: Arm) -> object:
     return (
         arm.dataset,
         (network.depth, network.width, network.normalization, network.residual),
-        (training.optimizer, training.dtype, arm.batch_size, arm.steps),
+        (training.optimizer, training.schedule, training.dtype, arm.batch_size, arm.steps),
+        # What no run of a stack asks for costs it nothing.
+        (training.weight_decay > 0, training.clip_norm is not None),
     )

@@ -14,6 +14,7 @@ from lab.catalog.datasets import DATASETS
 from lab.catalog.initializations import INITIALIZATIONS
 from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS, Measurement
 from lab.catalog.parameters import Parameter
+from lab.catalog.schedules import SCHEDULES
 from lab.limits import Limits
 from service.answers import Answer, Number, Text, Whole, page_of
 from service.blueprint import Blueprint
@@ -127,6 +128,13 @@ def normalizations() -> dict[str, Any]:
 def optimizers() -> dict[str, Any]:
     """The optimizers."""
     return _choices(OPTIMIZERS)
+
+
+@blueprint.route("/schedules")
+@blueprint.response(200, ChoicePage)
+def schedules() -> dict[str, Any]:
+    """How the learning rate may change over a run."""
+    return _page({"name": entry.name, "description": entry.description} for entry in SCHEDULES.values())
 
 
 @blueprint.route("/measurement-definitions")

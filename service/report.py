@@ -108,6 +108,9 @@ def _asked(spec: ExperimentSpec, n_arms: int) -> str:
         "network.residual": "residual connections" if network.residual else "",
         "training.optimizer": training.optimizer,
         "training.learning_rate": f"learning rate {training.learning_rate:g}",
+        "training.schedule": "" if training.schedule == "constant" else f"{training.schedule} schedule",
+        "training.weight_decay": f"weight decay {training.weight_decay:g}" if training.weight_decay else "",
+        "training.clip_norm": f"gradients clipped at norm {training.clip_norm:g}" if training.clip_norm else "",
         length: f"{training.steps} steps" if training.epochs is None else f"{training.epochs} epochs",
     }
     swept = dict(spec.sweep)

@@ -129,6 +129,8 @@ class Stack(Base):
     cost_flops: Mapped[int] = mapped_column(BigInteger)
     step: Mapped[int] = mapped_column(default=0)
     """The step the last claim has reached."""
+    checkpoint_step: Mapped[int] = mapped_column(default=0)
+    """The furthest step at which a checkpoint was kept: a later one is progress."""
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)
     """Leases lost in a row without checkpoint progress."""
@@ -262,8 +264,8 @@ class Prediction(Base):
     reason: Mapped[str | None]
 
 
-class Checkpoint(Base):
-    """A stack's state in chunks, so that any worker can go on where another stopped."""
+class CheckpointChunk(Base):
+    """A piece of a stack's state. With all its pieces, any worker can go on where another stopped."""
 
     __tablename__ = "checkpoints"
 
@@ -272,13 +274,15 @@ class Checkpoint(Base):
     )
     step: Mapped[int] = mapped_column(primary_key=True)
     chunk: Mapped[int] = mapped_column(primary_key=True)
+    recorded_step: Mapped[int]
+    """The last step whose rows were recorded before; -1 where none was."""
     n_chunks: Mapped[int]
     attempt: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
     """Of this chunk's bytes."""
     bytes: Mapped[bytes] = mapped_column(LargeBinary)
     made_under: Mapped[dict[str, Any]]
-    """What must be equal to resume: spec digest, torch version, device kind, CPU capability, threads."""
+    """What must be equal to resume: spec, engine, torch version, device kind, CPU capability, threads."""
     created_at: Mapped[datetime] = mapped_column(default=database_now())
 
 

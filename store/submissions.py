@@ -16,8 +16,8 @@ from lab.plan import Plan
 from lab.spec import ExperimentSpec
 from store import pages
 from store.database import UTCDateTime, database_now
-from store.models import CANCELLED, QUEUED, RUNNING, STATES, TERMINAL, Arm, Experiment, Run, Stack
-from store.transitions import API, BLIND, Change, note, settle
+from store.models import CANCELLED, QUEUED, RUNNING, STATES, TERMINAL, Arm, CheckpointChunk, Experiment, Run, Stack
+from store.transitions import API, BLIND, Change, lock_stacks, note, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def cancel(session: Session, experiment_id: str) -> Experiment:
     """Queued work ends now; running work is asked to end. Idempotent. Raises NotFound, and Conflict where the
     experiment has already ended another way.
     """
-    _lock_stacks(session, experiment_id)
+    lock_stacks(session, experiment_id)
     experiment = get(session, experiment_id)
     if experiment.state == CANCELLED:
         return experiment
@@ -182,7 +182,7 @@ def delete(session: Session, experiment_id: str) -> None:
     """Removes the experiment with all its results, in any state. A worker that still trains it loses its lease.
     Raises NotFound.
     """
-    _lock_stacks(session, experiment_id)
+    lock_stacks(session, experiment_id)
     gone = sa.delete(Experiment).where(Experiment.id == experiment_id).returning(Experiment.id)
     if session.scalar(gone, execution_options=BLIND) is None:
         raise NotFound(f"There is no experiment {experiment_id!r}.")
@@ -232,12 +232,6 @@ def _add_work(session: Session, experiment_id: str, plan: Plan) -> None:
     )
 
 
-def _lock_stacks(session: Session, experiment_id: str) -> None:
-    """Stacks before their experiment, by id: the order in which everybody locks."""
-    stacks = sa.select(Stack.id).where(Stack.experiment_id == experiment_id).order_by(Stack.id)
-    session.execute(stacks.with_for_update(key_share=True)).all()
-
-
 def _cancel_queued(session: Session, experiment_id: str) -> None:
     queued = sa.update(Stack).where(Stack.experiment_id == experiment_id, Stack.state == QUEUED)
     ended = queued.values(state=CANCELLED, finished_at=database_now()).returning(
@@ -247,6 +241,7 @@ def _cancel_queued(session: Session, experiment_id: str) -> None:
     stacks = sa.select(Stack.id).where(Stack.experiment_id == experiment_id, Stack.state == CANCELLED)
     runs = sa.update(Run).where(Run.stack_id.in_(stacks), Run.state == QUEUED).values(state=CANCELLED)
     session.execute(runs, execution_options=BLIND)
+    session.execute(sa.delete(CheckpointChunk).where(CheckpointChunk.stack_id.in_(stacks)), execution_options=BLIND)
     note(session, experiment_id, changes, from_state=QUEUED, to_state=CANCELLED, actor=API)
 
 

@@ -15,6 +15,9 @@ OPTIMIZERS = {
     "sgd": "Stochastic gradient descent: w -= lr * g.",
     "momentum": "Heavy ball with coefficient 0.9, as in PyTorch: v = 0.9 v + g; w -= lr * v.",
     "adam": "Adam (Kingma and Ba 2015): beta 0.9 and 0.999, eps 1e-8.",
+    "adamw": "Adam with decoupled weight decay (Loshchilov and Hutter 2019): w -= lr * weight_decay * w beside Adam's "
+    "update. Without weight_decay it is Adam.",
+    "rmsprop": "RMSprop (Hinton 2012), as in PyTorch: v = 0.99 v + 0.01 g^2; w -= lr * g / (sqrt(v) + 1e-8).",
 }
 
 DTYPES = {"float32": "Single precision.", "float64": "Double precision."}

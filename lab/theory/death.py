@@ -13,7 +13,7 @@ import numpy as np
 
 from lab.plan import Arm
 from lab.theory.gaussian import Array
-from lab.theory.scales import Scale, scales
+from lab.theory.scales import Scale, no_scales, scales
 
 N_DRAWS = 20_000
 # Draws that are in memory at once: 2,000 of 512 inputs are 8 MB.
@@ -35,7 +35,7 @@ def dead_units(arm: Arm, x: Array, rng: np.random.Generator) -> Death:
     if arm.network.normalization == "batch":
         # A unit whose mean over the batch is zero is on somewhere.
         return Death((0.0,) * arm.network.depth)
-    if arm.network.normalization != "none" or arm.network.residual or arm.network.initialization == "rai":
+    if arm.network.normalization != "none" or arm.network.residual or no_scales(arm):
         return Death((), "the kernel covers plain stacks of layers with independent weights of mean 0")
     affine = {name: float(value) for name, value in arm.activation.parameters}
     if affine["scale_in"] * affine["scale_out"] == 0:

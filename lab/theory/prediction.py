@@ -18,7 +18,7 @@ from lab.plan import Arm
 from lab.theory.gaussian import Array
 from lab.theory.moments import Band, Moments, band, moments
 from lab.theory.offsets import normed
-from lab.theory.scales import Scale, scales
+from lab.theory.scales import Scale, no_scales, scales
 
 # Added by batch norm to the variance it divides by.
 _EPSILON = 1e-5
@@ -113,9 +113,7 @@ def not_covered(arm: Arm) -> str:
         return f"{activation.name}'s derivative is unbounded: the variance has no stable fixed point"
     if network.normalization == "layer":
         return "layer normalization couples the units of a layer"
-    if network.initialization == "rai":
-        return "rai draws asymmetric weights whose mean is not 0"
-    return ""
+    return no_scales(arm)
 
 
 @dataclass(frozen=True, slots=True)

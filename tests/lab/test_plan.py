@@ -72,6 +72,23 @@ def test_a_stack_is_no_smaller_than_it_must_be() -> None:
     assert stack_sizes(7, width=64, batch_size=64) == [7]
 
 
+def test_what_no_run_of_a_stack_asks_for_costs_it_nothing() -> None:
+    sweep = (
+        ("training.weight_decay", (0.0, 0.1, 0.2)),
+        ("training.clip_norm", (None, 1.0, 2.0)),
+        ("training.schedule", ("constant", "cosine")),
+    )
+
+    stacks = plan(a_spec("relu", replicates=1, sweep=sweep), LIMITS).stacks
+
+    asked = [[run.arm.training for run in stack.runs] for stack in stacks]
+    kinds = [{(t.weight_decay > 0, t.clip_norm is not None, t.schedule) for t in each} for each in asked]
+    assert all(len(kind) == 1 for kind in kinds)
+    assert len(set.union(*kinds)) == 8
+    # What is asked for may differ in size.
+    assert any(len({(t.weight_decay, t.clip_norm) for t in each}) > 1 for each in asked)
+
+
 def test_a_batch_is_never_larger_than_the_data_and_a_partial_one_is_dropped() -> None:
     spec = a_spec(batch_size=64, training={"steps": None, "epochs": 3})
     arm = plan(spec, LIMITS).arms[0]

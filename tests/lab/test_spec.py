@@ -33,6 +33,26 @@ def test_the_digest_ignores_the_name_and_sees_everything_that_decides_numbers() 
     assert len({other.digest for other in others} | {spec.digest}) == 1 + len(others)
 
 
+def test_a_training_that_was_stored_before_there_were_schedules_reads_back_with_the_defaults() -> None:
+    stored = a_spec().to_json()
+    for later in ("schedule", "weight_decay", "clip_norm"):
+        del stored["training"][later]
+
+    training = ExperimentSpec.from_json(stored).training
+
+    assert (training.schedule, training.weight_decay, training.clip_norm) == ("constant", 0.0, None)
+    assert ExperimentSpec.from_json(stored) == a_spec()
+
+
+def test_no_clipping_is_said_and_can_be_swept() -> None:
+    spec = a_spec(sweep=(("training.clip_norm", (None, 1.0)),))
+
+    assert spec.to_json()["training"]["clip_norm"] is None
+    assert "epochs" not in spec.to_json()["training"]
+    assert ExperimentSpec.from_json(spec.to_json()) == spec
+    assert with_value(spec, "training.clip_norm", 1.0).digest != spec.digest
+
+
 def test_a_swept_length_replaces_the_other_unit_of_length() -> None:
     spec = with_value(a_spec(steps=6), "training.epochs", 2)
 

@@ -76,6 +76,7 @@ def test_batch_norm_leaves_no_unit_dead_and_smooth_activations_no_answer() -> No
     assert dead_units(an_arm("tanh"), x, rng).reason
     assert dead_units(an_arm("relu", normalization="batch_after"), x, rng).reason
     assert dead_units(an_arm("relu", residual=True), x, rng).reason
+    assert dead_units(an_arm("relu", initialization="rai"), x, rng).reason
 
 
 @pytest.mark.parametrize(("width", "depth"), [(3, 4), (2, 10)])

@@ -50,7 +50,8 @@ def _one_network(arm: Arm, x: Array, seed: int) -> tuple[list[float], list[float
     weights, h, s, means = [], [], [], []
     for layer in range(network.depth):
         fan_in = x.shape[1]
-        w, b = _draws(initialization.family, seed, layer, (network.width, fan_in))
+        orthogonal = network.initialization == "orthogonal"
+        w, b = _draws(initialization.family, seed, layer, (network.width, fan_in), orthogonal=orthogonal)
         weights.append(w * (network.gain * math.sqrt(initialization.weight_variance(fan_in, network.width))))
         z = x @ weights[-1].T + b * math.sqrt(initialization.bias_variance(fan_in))
         normalized = network.normalization == "batch"
@@ -72,11 +73,16 @@ def _one_network(arm: Arm, x: Array, seed: int) -> tuple[list[float], list[float
 
 
 @cache
-def _draws(family: str, seed: int, layer: int, shape: tuple[int, int]) -> tuple[Array, Array]:
+def _draws(family: str, seed: int, layer: int, shape: tuple[int, int], *, orthogonal: bool) -> tuple[Array, Array]:
     """Weights and biases of variance 1. Arms share them, as in an experiment; drawing is most of the work."""
     rng = np.random.default_rng([seed, layer])
     draw = rng.standard_normal if family == "normal" else lambda size: rng.uniform(-math.sqrt(3), math.sqrt(3), size)
-    return draw(shape), draw(shape[0])
+    w = draw(shape)
+    if orthogonal:
+        # The polar factor of normal draws is Haar-distributed too, and has nothing to do with QR.
+        u, _, v = np.linalg.svd(w, full_matrices=False)
+        w = u @ v * math.sqrt(max(shape))
+    return w, draw(shape[0])
 
 
 def assert_agree(arm: Arm, x: Array, *, n_networks: int) -> None:
@@ -114,7 +120,7 @@ def test_a_residual_network_is_as_predicted(name: str, normalization: str) -> No
     assert_agree(an_arm(name, normalization=normalization, residual=True), samples, n_networks=4)
 
 
-@pytest.mark.parametrize("initialization", [name for name in INITIALIZATIONS if name != "rai"])
+@pytest.mark.parametrize("initialization", [name for name, entry in INITIALIZATIONS.items() if entry.symmetric])
 @pytest.mark.parametrize("name", ["relu", "tanh"])
 def test_every_initialization_is_as_predicted(initialization: str, name: str) -> None:
     assert_agree(an_arm(name, initialization=initialization, gain=1.3), PROBE[:16], n_networks=6)
@@ -123,9 +129,13 @@ def test_every_initialization_is_as_predicted(initialization: str, name: str) ->
 def test_each_layer_has_the_scale_of_its_own_fans() -> None:
     xavier = scales(an_arm("relu", width=192, depth=3, initialization="xavier_normal", gain=2.0))
     pytorch = scales(an_arm("relu", width=192, depth=3, initialization="pytorch"))
+    lecun = scales(an_arm("relu", width=192, depth=3, initialization="lecun_normal", gain=2.0))
+    orthogonal = scales(an_arm("relu", width=192, depth=3, initialization="orthogonal", gain=2.0))
 
     assert [scale.sigma_w2 for scale in xavier] == pytest.approx([4 * 2 * 64 / 256, 4, 4])
     assert [scale.sigma_w2 for scale in pytorch] == pytest.approx([1 / 3] * 3)
+    assert [scale.sigma_w2 for scale in lecun] == pytest.approx([4, 4, 4])
+    assert [scale.sigma_w2 for scale in orthogonal] == pytest.approx([4 * 64 / 192, 4, 4])
     assert [scale.sigma_b2 for scale in pytorch] == pytest.approx([1 / (3 * 64), 1 / (3 * 192), 1 / (3 * 192)])
 
 
@@ -188,6 +198,10 @@ def test_where_theory_has_no_answer_it_says_why() -> None:
         assert "derivative is unbounded" in not_covered(an_arm(name))
     assert "layer normalization" in not_covered(an_arm("relu", normalization="layer"))
     assert not not_covered(an_arm("relu", normalization="batch_after"))
+    rai = an_arm("relu", initialization="rai")
+    assert not_covered(rai) == "rai draws asymmetric weights whose mean is not 0"
+    with pytest.raises(ValueError, match="asymmetric"):
+        scales(rai)
 
 
 def test_a_network_without_variance_has_no_gradient_to_compare() -> None:

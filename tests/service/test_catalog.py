@@ -8,6 +8,7 @@ from lab.catalog.choices import NORMALIZATIONS, OPTIMIZERS
 from lab.catalog.datasets import DATASETS
 from lab.catalog.initializations import INITIALIZATIONS
 from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
+from lab.catalog.schedules import SCHEDULES
 from lab.plan import arms_of
 from lab.spec import DatasetSpec
 from tests.builders import a_spec
@@ -21,6 +22,7 @@ from tests.builders import a_spec
         ("initializations", INITIALIZATIONS),
         ("normalizations", NORMALIZATIONS),
         ("optimizers", OPTIMIZERS),
+        ("schedules", SCHEDULES),
         ("measurement-definitions", MEASUREMENTS | CURVES | DERIVED),
     ],
 )

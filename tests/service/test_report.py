@@ -59,6 +59,15 @@ def test_a_report_says_what_was_asked_and_what_came_out(client: FlaskClient, dat
     assert "What the numbers mean" in text
 
 
+def test_a_report_says_how_networks_were_trained(client: FlaskClient, database: Database) -> None:
+    training = {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "clip_norm": 2.0}
+
+    plain, special = (_report(client, submitted(database, a_spec(training=said))) for said in ({}, training))
+
+    assert "adamw; learning rate 0.1; cosine schedule; weight decay 0.01; gradients clipped at norm 2;" in special
+    assert "sgd; learning rate 0.1; 6 steps" in plain
+
+
 def test_a_report_says_what_its_data_set_was_asked_to_be(client: FlaskClient, database: Database) -> None:
     dataset = a_dataset("parity", n_bits=3, n_train=500)
     spec = a_spec(dataset=dataset, sweep=(("dataset.n_bits", (2, 5)),))

@@ -16,13 +16,17 @@ from store.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/engine.md")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_file_a_document_names_exists(name: str) -> None:
     text = (ROOT / name).read_text()
-    named = set(re.findall(r"`((?:actlab|lab|store|service|worker|migrations|deploy|docs|tests|\.ci)/[\w./]*)`", text))
+    named = set(
+        re.findall(
+            r"`((?:actlab|lab|store|service|worker|migrations|benchmarks|deploy|docs|tests|\.ci)/[\w./]*)`", text
+        )
+    )
     named |= set(re.findall(r"\]\(([\w./]+)\)", text))
 
     assert named

@@ -60,8 +60,7 @@ class StackTraining:
         self._parameters = Parameters(shape, dtype=dtype, device=device)
         self._gradients = self._parameters.alike()
         initialize(self._parameters, stack.runs, stack.seed)
-        rates = torch.tensor([run.arm.training.learning_rate for run in stack.runs], dtype=dtype, device=device)
-        self._optimizer = Optimizer(stack.shape.training.optimizer, self._parameters, self._gradients, rates)
+        self._optimizer = Optimizer(stack, self._parameters, self._gradients)
         self._pass = Pass(shape, self._batch_size, dtype=dtype, device=device, measured=False)
         self._running = RunningStatistics.of(shape, self._parameters.layers)
 

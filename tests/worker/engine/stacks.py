@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -19,6 +20,7 @@ from worker.engine.initialization import initialize
 from worker.engine.parameters import Layers, Parameters, Shape
 
 CPU = torch.device("cpu")
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 AUTOGRAD: dict[str, Callable[..., Tensor]] = {
     # Not PyTorch's own: its gradient has the digits of a float32 in float64 too. So has hardsigmoid's.
@@ -48,6 +50,22 @@ AUTOGRAD: dict[str, Callable[..., Tensor]] = {
 """Each activation as autograd differentiates it."""
 
 
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "momentum": partial(torch.optim.SGD, momentum=0.9),
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+SCHEDULERS: dict[str, Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]] = {
+    "constant": lambda optimizer, steps: torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0),
+    "cosine": lambda optimizer, steps: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps),
+    # Over the first tenth of the steps; n updates have n - 1 rises between them.
+    "warmup": lambda optimizer, steps: torch.optim.lr_scheduler.LinearLR(optimizer, 10 / steps, 1.0, steps // 10 - 1),
+}
+"""For a number of steps that ten divides."""
+
+
 def the_stack(spec: ExperimentSpec) -> Stack:
     (stack,) = plan(spec, Limits()).stacks
     return stack
@@ -69,8 +87,7 @@ def train(training: StackTraining, stack: Stack) -> list[StackRecord]:
 
 def parameters_of(stack: Stack, training: StackTraining | None = None) -> Parameters:
     """A copy of those that `training` has now; without one, those the stack starts from."""
-    dtype = {"float32": torch.float32, "float64": torch.float64}[stack.shape.training.dtype]
-    parameters = Parameters(Shape.of(stack), dtype=dtype, device=CPU)
+    parameters = Parameters(Shape.of(stack), dtype=DTYPES[stack.shape.training.dtype], device=CPU)
     if training is None:
         initialize(parameters, stack.runs, stack.seed)
     else:
@@ -118,10 +135,9 @@ class OneNetwork(nn.Module):
 
     def optimizer(self) -> torch.optim.Optimizer:
         training = self.run.arm.training
-        if training.optimizer == "adam":
-            return torch.optim.Adam(self.parameters(), lr=training.learning_rate)
-        momentum = 0.9 if training.optimizer == "momentum" else 0.0
-        return torch.optim.SGD(self.parameters(), lr=training.learning_rate, momentum=momentum)
+        return OPTIMIZERS[training.optimizer](
+            self.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+        )
 
 
 def activate(activation: ActivationSpec, h: Tensor) -> Tensor:
@@ -132,13 +148,17 @@ def activate(activation: ActivationSpec, h: Tensor) -> Tensor:
 
 def train_one(network: OneNetwork, batches: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
     """The minibatch losses."""
-    optimizer = network.optimizer()
+    optimizer, training = network.optimizer(), network.run.arm.training
+    schedule = SCHEDULERS[training.schedule](optimizer, network.run.arm.steps)
     losses = []
     for x, y in batches:
         optimizer.zero_grad()
         loss = network.losses(x, y).mean()
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        if training.clip_norm is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), training.clip_norm)
         optimizer.step()
+        schedule.step()
         losses.append(loss.item())
     return losses
 
@@ -146,7 +166,7 @@ def train_one(network: OneNetwork, batches: Sequence[tuple[Tensor, Tensor]]) -> 
 def batches_of(stack: Stack, run: Run) -> list[tuple[Tensor, Tensor]]:
     """Every minibatch that `run` trains on."""
     data = load(stack.shape.dataset)
-    x, y = torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)
+    x, y = torch.from_numpy(data.x_train).to(DTYPES[stack.shape.training.dtype]), torch.from_numpy(data.y_train)
     batches = Batches(x, y, batch_size=stack.shape.batch_size, replicates=[run.replicate], seed=stack.seed)
     taken = (batches.at(step) for step in range(stack.shape.steps))
     return [(x[0].clone(), y[0]) for x, y in taken]

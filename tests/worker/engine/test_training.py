@@ -9,6 +9,7 @@ import torch
 
 from lab.catalog.activations import ACTIVATIONS
 from lab.catalog.choices import NORMALIZATIONS, OPTIMIZERS
+from lab.catalog.schedules import SCHEDULES
 from lab.plan import Stack
 from lab.spec import DatasetSpec
 from tests.builders import a_spec, an_activation
@@ -27,9 +28,10 @@ RELATIVE = 1e-9
 
 
 def a_stack(optimizer: str, normalization: str, *, residual: bool = False, **fields: Any) -> Stack:
-    """All activations and a wrapped one, two replicates."""
+    """All activations, or with other optimizers than SGD a few, and a wrapped one, two replicates."""
     # Without a norm `square` diverges within these steps; what a stack makes of that is for test_loop.
     names = ACTIVATIONS.keys() - ({"square"} if normalization == "none" else set())
+    names = names if optimizer == "sgd" else {"gelu", "leaky_relu", "relu", "tanh"}
     return the_stack(
         a_spec(
             *sorted(names),
@@ -44,10 +46,10 @@ def a_stack(optimizer: str, normalization: str, *, residual: bool = False, **fie
     )
 
 
-RATES = {"sgd": 0.1, "momentum": 0.02, "adam": 0.01}
-# Not digits for Adam: some pixels never vary, behind a norm their weights' gradients are rounding only, and dividing
-# by its own size makes a step of it.
-DATA = {"sgd": DatasetSpec(), "momentum": DatasetSpec(), "adam": SPIRALS}
+RATES = {"sgd": 0.1, "momentum": 0.02, "adam": 0.01, "adamw": 0.01, "rmsprop": 0.001}
+# Not digits where a gradient is divided by its own size: some pixels never vary, behind a norm their weights' gradients
+# are rounding only, and the quotient makes a step of it.
+DATA = {"sgd": DatasetSpec(), "momentum": DatasetSpec(), "adam": SPIRALS, "adamw": SPIRALS, "rmsprop": SPIRALS}
 
 CASES = [
     *(pytest.param(a_stack(o, n, dataset=DATA[o]), id=f"{o}-{n}") for o in OPTIMIZERS for n in NORMALIZATIONS),
@@ -85,6 +87,53 @@ def test_a_stack_trains_like_its_runs_alone(stack: Stack) -> None:
         for i, norm in enumerate(alone.norms):
             torch.testing.assert_close(theta.gamma[i][m, 0], norm.weight.detach(), rtol=RELATIVE, atol=RELATIVE)
             torch.testing.assert_close(theta.beta[i][m, 0], norm.bias.detach(), rtol=RELATIVE, atol=RELATIVE)
+
+
+DECAYS, CLIPS = ("training.weight_decay", (0.01, 0.3)), ("training.clip_norm", (0.1, 0.5, 100.0))
+ADDED: dict[str, dict[str, Any]] = {
+    "decay": {"sweep": (DECAYS,)},
+    "clip": {"sweep": (CLIPS,)},
+    **{schedule: {"training": {"schedule": schedule}} for schedule in SCHEDULES},
+    **{f"{schedule} and all": {"training": {"schedule": schedule}, "sweep": (DECAYS, CLIPS)} for schedule in SCHEDULES},
+}
+"""What comes on top of an optimizer, as fields of a request."""
+
+
+def a_stack_with(optimizer: str, added: str, dtype: str, normalization: str = "none") -> Stack:
+    training = {"optimizer": optimizer, "learning_rate": RATES[optimizer], "dtype": dtype}
+    return the_stack(
+        a_spec(
+            "tanh",
+            depth=2,
+            steps=STEPS,
+            replicates=1,
+            points=2,
+            dataset=SPIRALS,
+            network={"normalization": normalization},
+            training=training | ADDED[added].get("training", {}),
+            sweep=ADDED[added].get("sweep", ()),
+        )
+    )
+
+
+# In float32 rounding is 1e-7 and grows likewise. Relative to each tensor: some of its entries are nearly 0.
+@pytest.mark.parametrize(("dtype", "relative"), [("float64", RELATIVE), ("float32", 1e-4)])
+@pytest.mark.parametrize("added", ADDED)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_decay_clipping_and_schedule_are_those_of_pytorch(
+    optimizer: str, added: str, dtype: str, relative: float
+) -> None:
+    stack = a_stack_with(optimizer, added, dtype)
+    training = a_training(stack)
+    train(training, stack)
+    theta, start = layers_of(stack, training), layers_of(stack)
+
+    for m, run in enumerate(stack.runs):
+        alone = OneNetwork(run, start, m)
+        train_one(alone, batches_of(stack, run))
+        for i, affine in enumerate(alone.affine):
+            for stacked, expected in ((theta.w[i][m], affine.weight), (theta.b[i][m, 0], affine.bias)):
+                assert torch.dist(stacked, expected) <= relative * expected.norm()
 
 
 def test_a_runs_numbers_do_not_depend_on_its_stack() -> None:
