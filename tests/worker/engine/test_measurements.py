@@ -46,6 +46,9 @@ def numbers(kind: str, n_networks: int = 2, n_samples: int = 33, n_units: int = 
         "half zero": lambda: normal.relu(),
         "huge": lambda: 1e30 * normal,
         "tiny": lambda: 1e-30 * normal,
+        # Their squares are numbers in float32, but of few digits.
+        "with squares that are hardly numbers": lambda: 1e-21 * normal,
+        "with squares that are nearly too large": lambda: 3e17 * normal,
         "huge beside tiny": lambda: torch.where(some, 1e30, 1e-30) * normal,
         "one huge": lambda: torch.where(first, 1e30, 1.0) * normal,
         "one with a NaN": lambda: torch.where(largest, torch.nan, normal),
@@ -70,6 +73,8 @@ KINDS = (
     "half zero",
     "huge",
     "tiny",
+    "with squares that are hardly numbers",
+    "with squares that are nearly too large",
     "huge beside tiny",
     "one huge",
     "one with a NaN",
