@@ -15,7 +15,7 @@ from service.parts import limits, parts
 from service.query_strings import ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
 from service.rendering import arm_json, event_json, experiment_json, plan_json
 from service.schemas import ExperimentSchema
-from store import retries, submissions
+from store import deletions, retries, submissions
 from store.history import history
 from store.models import Experiment
 from store.submissions import ExperimentFilters
@@ -110,9 +110,9 @@ def show_history(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
 @blueprint.route("/<uuid:experiment_id>", methods=["DELETE"])
 @blueprint.response(204)
 def delete(experiment_id: Any) -> None:
-    """Delete an experiment with all its results."""
+    """Delete an experiment with all its results. It is gone at once; its work stops and its rows go soon after."""
     with parts().database.writing() as session:
-        submissions.delete(session, str(experiment_id))
+        deletions.delete(session, str(experiment_id))
 
 
 def _check_same(experiment: Experiment, spec: ExperimentSpec, key: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Experiments as their owner handles them: submitted, found, listed, cancelled, deleted."""
+"""Experiments as their owner handles them: submitted, found, listed, cancelled."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def find_by_key(session: Session, owner: str, key: str) -> Experiment | None:
 def get(session: Session, experiment_id: str) -> Experiment:
     """Raises NotFound."""
     experiment = session.get(Experiment, experiment_id, populate_existing=True)
-    if experiment is None:
+    if experiment is None or experiment.deleted_at is not None:
         raise NotFound(f"There is no experiment {experiment_id!r}.")
     return experiment
 
@@ -167,25 +167,16 @@ def cancel(session: Session, experiment_id: str) -> Experiment:
         return experiment
     if experiment.state in TERMINAL:
         raise Conflict(f"The experiment has already ended: it has {experiment.state}.")
-    _cancel_queued(session, experiment_id)
-    running = (
-        sa.update(Stack)
-        .where(Stack.experiment_id == experiment_id, Stack.state == RUNNING)
-        .values(cancel_requested=True)
-    )
-    session.execute(running, execution_options=BLIND)
+    stop(session, experiment_id)
     settle(session, experiment_id, actor=API)
     return get(session, experiment_id)
 
 
-def delete(session: Session, experiment_id: str) -> None:
-    """Removes the experiment with all its results, in any state. A worker that still trains it loses its lease.
-    Raises NotFound.
-    """
-    lock_stacks(session, experiment_id)
-    gone = sa.delete(Experiment).where(Experiment.id == experiment_id).returning(Experiment.id)
-    if session.scalar(gone, execution_options=BLIND) is None:
-        raise NotFound(f"There is no experiment {experiment_id!r}.")
+def stop(session: Session, experiment_id: str) -> None:
+    """Queued stacks end now, running ones are asked to. Whoever calls has locked them, and settles."""
+    _cancel_queued(session, experiment_id)
+    running = sa.update(Stack).where(Stack.experiment_id == experiment_id, Stack.state == RUNNING)
+    session.execute(running.values(cancel_requested=True), execution_options=BLIND)
 
 
 def _add_work(session: Session, experiment_id: str, plan: Plan) -> None:
@@ -246,6 +237,7 @@ def _cancel_queued(session: Session, experiment_id: str) -> None:
 
 
 def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[sa.ColumnElement[bool]]:
+    yield Experiment.deleted_at.is_(None)
     if filters.state is not None:
         yield Experiment.state == filters.state
     if filters.tag is not None:

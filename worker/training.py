@@ -17,7 +17,7 @@ from lab.errors import LeaseLost, shown
 from lab.plan import Run, Stack, arms_of
 from lab.records import RunResult
 from lab.spec import ExperimentSpec
-from store import leases, results, submissions
+from store import leases, results
 from store.checkpoints import Checkpoint, forget
 from store.deadlines import deadline_s
 from store.leases import Claim
@@ -114,11 +114,11 @@ def _prepared(attempt: Attempt) -> Work:
 
 def _opened(session: Session, claim: Claim) -> tuple[Stack, str]:
     """The stack as its rows say, and the digest of its experiment's spec."""
-    experiment = submissions.get(session, claim.experiment_id)
-    spec = ExperimentSpec.from_json(experiment.spec)
+    asked, digest = results.asked(session, claim)
+    spec = ExperimentSpec.from_json(asked)
     arms = arms_of(spec)
     runs = tuple(Run(arms[position], replicate) for position, replicate in results.members(session, claim.stack_id))
-    return Stack(claim.position, runs, spec.seed, spec.recording), experiment.spec_digest
+    return Stack(claim.position, runs, spec.seed, spec.recording), digest
 
 
 def _begin(session: Session, claim: Claim, found: Checkpoint | None) -> list[int]:

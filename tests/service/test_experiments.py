@@ -238,15 +238,18 @@ def test_the_history_is_read_page_by_page(client: FlaskClient, database: Databas
     assert client.get(f"/v1/experiments/{'0' * 8}-0000-0000-0000-{'0' * 12}/history").status_code == 404
 
 
-def test_deleting_removes_everything(client: FlaskClient, database: Database) -> None:
+def test_what_is_deleted_is_gone_at_once(client: FlaskClient, database: Database) -> None:
     path = f"/v1/experiments/{trained(database, a_spec())}"
+    run = client.get(f"{path}/runs").get_json()["items"][0]["id"]
 
     answer = client.delete(path)
 
     assert (answer.status_code, answer.data) == (204, b"")
-    assert client.get(path).status_code == 404
-    assert client.get(f"{path}/runs").status_code == 404
-    assert client.delete(path).status_code == 404
+    assert client.get("/v1/experiments").get_json()["items"] == []
+    for part in ("", "/runs", f"/runs/{run}", "/arms", "/measurements", "/summary", "/history", "/report"):
+        assert client.get(f"{path}{part}").status_code == 404, part
+    for asked in (client.post(f"{path}/cancel"), client.post(f"{path}/retry"), client.delete(path)):
+        assert asked.status_code == 404
 
 
 def test_a_finished_experiment_says_how_it_went(client: FlaskClient, database: Database) -> None:
