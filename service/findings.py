@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from lab.catalog.datasets import DATASETS
 from lab.spec import ExperimentSpec
-from lab.statistics import ArmComparison, Estimate, compare, estimate
+from lab.statistics import ArmComparison, Estimate, compare, estimate, geometric
 from lab.summary import SCORES, ArmSummary, Score, answer
 from store import queries, submissions
 from store.metrics import At, MetricValues, metric_values
@@ -105,18 +104,10 @@ def _estimates(values: Values) -> dict[int, Estimate]:
 
 def _geometric(values: Values) -> dict[int, Estimate]:
     """Ratios are averaged by their logarithms: halving and doubling cancel."""
-    return {arm: _exp(_logarithms(replicates.values())) for arm, replicates in values.items()}
-
-
-def _logarithms(ratios: Iterable[float | None]) -> Estimate:
-    return estimate((math.log(ratio) for ratio in ratios if ratio), level=LEVEL)
-
-
-def _exp(logarithm: Estimate) -> Estimate:
-    mean, low, high = (
-        None if value is None else math.exp(value) for value in (logarithm.mean, logarithm.low, logarithm.high)
-    )
-    return replace(logarithm, mean=mean, low=low, high=high, sd=None)
+    return {
+        arm: geometric((ratio for ratio in replicates.values() if ratio), level=LEVEL)
+        for arm, replicates in values.items()
+    }
 
 
 def _where(values: Values, known: Values) -> Values:

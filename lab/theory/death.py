@@ -85,7 +85,7 @@ def off_everywhere(k: Array, rng: np.random.Generator) -> float:
     if not varies.any():
         return 1.0
     correlations = _correlations(k[np.ix_(varies, varies)], s[varies])
-    root = np.linalg.cholesky(correlations + _JITTER * np.eye(len(correlations)))
+    root = np.asarray(np.linalg.cholesky(correlations + _JITTER * np.eye(len(correlations))), dtype=np.float64)
     n_off = n_drawn = 0
     while n_drawn < N_DRAWS and n_off < _ENOUGH:
         n_off += _count_off(root, rng)
