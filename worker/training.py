@@ -15,11 +15,11 @@ from lab.errors import LeaseLost, shown
 from lab.plan import Run, Stack, arms_of
 from lab.records import StackRecord
 from lab.spec import ExperimentSpec
-from store import leases, results, submissions
+from store import leases, predictions, results, submissions
 from store.database import Database
 from store.leases import Claim, RanOn
 from store.settings import Settings
-from worker import datasets
+from worker import datasets, theory
 from worker.engine import StackTraining
 from worker.heartbeat import Heartbeat
 from worker.writing import persist
@@ -87,6 +87,7 @@ def _fail(workplace: Workplace, claim: Claim, heartbeat: Heartbeat, error: Excep
 def _train(workplace: Workplace, claim: Claim, heartbeat: Heartbeat) -> End:
     database = workplace.database
     stack, run_ids = persist(database, heartbeat, lambda session: _open(session, claim))
+    _predict(database, heartbeat, claim, stack)
     spec = stack.shape.dataset
     training = StackTraining(
         stack,
@@ -105,6 +106,14 @@ def _train(workplace: Workplace, claim: Claim, heartbeat: Heartbeat) -> End:
         recorded = step
     persist(database, heartbeat, lambda session: leases.finish(session, claim, training.results(), workplace.ran_on))
     return End.FINISHED
+
+
+def _predict(database: Database, heartbeat: Heartbeat, claim: Claim, stack: Stack) -> None:
+    """Keeps what theory says of the arms whose first run is in the stack, unless an earlier attempt has."""
+    positions = persist(database, heartbeat, lambda session: predictions.unpredicted(session, claim))
+    if positions:
+        found = theory.overlays(stack, positions)
+        persist(database, heartbeat, lambda session: predictions.record(session, claim, found))
 
 
 def _open(session: Session, claim: Claim) -> tuple[Stack, list[int]]:
