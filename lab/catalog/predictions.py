@@ -41,7 +41,12 @@ PREDICTIONS: dict[str, PredictedQuantity] = {
             "",
             "10 % of the prediction.",
         ),
-        PredictedQuantity("activation_mean", "Mean over all entries of x.", "", "10 % of the layer's predicted RMS."),
+        PredictedQuantity(
+            "activation_mean",
+            "Mean over all entries of x.",
+            "",
+            "10 % of the layer's predicted standard deviation of x.",
+        ),
         PredictedQuantity(
             "dead_fraction",
             "Share of units that are dead on the probe of this size: fewer inputs leave more units dead.",

@@ -24,7 +24,9 @@ NARROWEST = 16
 WIDEST_MARGIN = 0.25
 """Of a gradient ratio's logarithm: with a wider band almost anything would agree."""
 
-_OF_PREDICTED, _OF_RMS, _POINTS = 0.1, 0.1, 0.05
+_OF_PREDICTED, _OF_STD, _POINTS = 0.1, 0.1, 0.05
+# Of a mean that does not vary at all: float32 rounds it.
+_ROUNDING = 1e-6
 _STREAM = 0
 
 
@@ -50,7 +52,8 @@ def _of_moments(arm: Arm, x: Array) -> Iterator[PredictedValue]:
     for layer in found.layers:
         yield _ratio(layer, last=layer.layer == arm.network.depth)
         yield _within(layer.layer, "preactivation_variance", layer.variance, _OF_PREDICTED * layer.variance)
-        yield _within(layer.layer, "activation_mean", layer.activation_mean, _OF_RMS * layer.activation_rms)
+        margin = max(_OF_STD * layer.activation_std, _ROUNDING * abs(layer.activation_mean))
+        yield _within(layer.layer, "activation_mean", layer.activation_mean, margin)
 
 
 def _of_deaths(arm: Arm, x: Array, depth: int) -> Iterator[PredictedValue]:
