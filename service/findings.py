@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from lab.agreement import Agreement, agreement, whole_network
 from lab.catalog.datasets import DATASETS
+from lab.catalog.predictions import GRADIENT_RATIO
 from lab.spec import ExperimentSpec
 from lab.statistics import ArmComparison, Estimate, compare, estimate, geometric
 from lab.summary import SCORES, ArmSummary, Score, answer
-from store import queries, submissions
+from store import predictions, queries, submissions
 from store.metrics import At, MetricValues, metric_values
 from store.models import Arm, Experiment
 
@@ -55,7 +57,8 @@ def find(session: Session, experiment_id: str) -> Findings:
 
     dead = values("dead_fraction", "last")
     start, end = _estimates(_where(values("dead_fraction", "first"), dead)), _estimates(dead)
-    ratio = _geometric(values("gradient_ratio", "first"))
+    ratios = values(GRADIENT_RATIO, "first")
+    ratio, theory = _geometric(ratios), _theory(session, experiment_id, ratios)
     mean = _estimates(values("activation_mean", "last"))
     summaries = {
         arm.position: ArmSummary(
@@ -68,6 +71,7 @@ def find(session: Session, experiment_id: str) -> Findings:
             failed=loss.failed[arm.position],
             cancelled=loss.cancelled[arm.position],
             diverged=loss.diverged[arm.position],
+            theory=theory.get(arm.position),
         )
         for arm in arms
     }
@@ -108,6 +112,12 @@ def _geometric(values: Values) -> dict[int, Estimate]:
         arm: geometric((ratio for ratio in replicates.values() if ratio), level=LEVEL)
         for arm, replicates in values.items()
     }
+
+
+def _theory(session: Session, experiment_id: str, ratios: Values) -> dict[int, Agreement]:
+    """The gradient ratio of whole networks beside its prediction, of the arms that have predictions on record."""
+    predicted = predictions.predictions(session, experiment_id, list(ratios), quantity=GRADIENT_RATIO)
+    return {arm: agreement(whole_network(found), ratios[arm]) for arm, found in predicted.items() if found}
 
 
 def _where(values: Values, known: Values) -> Values:

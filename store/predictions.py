@@ -20,8 +20,8 @@ from store.metrics import gradient_ratio
 from store.models import SUCCEEDED, Arm, Measurement, Prediction, Run
 from store.transitions import BLIND
 
-Key = tuple[int, str]
-"""Layer and quantity."""
+Key = tuple[int | None, str]
+"""Layer, None for the network as a whole, and quantity."""
 
 _COLUMNS = ("arm_id", "layer", "quantity", "predicted", "low", "high", "reason")
 
@@ -33,7 +33,7 @@ class Measured:
     replicates: list[int] = field(default_factory=list)
     values: dict[Key, dict[int, float | None]] = field(default_factory=dict)
 
-    def of(self, layer: int, quantity: str) -> dict[int, float | None]:
+    def of(self, layer: int | None, quantity: str) -> dict[int, float | None]:
         """Every planned replicate to its value."""
         known = self.values.get((layer, quantity), {})
         return {replicate: known.get(replicate) for replicate in self.replicates}
@@ -68,10 +68,14 @@ def record(session: Session, claim: Claim, predictions: Mapping[int, Sequence[Pr
     bulk.insert(session, Prediction.metadata.tables["predictions"], _COLUMNS, rows)
 
 
-def predictions(session: Session, experiment_id: str, arms: Collection[int]) -> dict[int, list[PredictedValue]]:
+def predictions(
+    session: Session, experiment_id: str, arms: Collection[int], *, quantity: str | None = None
+) -> dict[int, list[PredictedValue]]:
     """Of each arm in `arms`, by position, in the order of layers; empty where none is on record."""
     query = sa.select(Arm.position, Prediction).join(Arm, Arm.id == Prediction.arm_id)
     query = query.where(Arm.experiment_id == experiment_id, Arm.position.in_(arms))
+    if quantity is not None:
+        query = query.where(Prediction.quantity == quantity)
     found: dict[int, list[PredictedValue]] = {arm: [] for arm in arms}
     for arm, row in session.execute(query.order_by(Arm.position, Prediction.layer, Prediction.quantity)):
         value = PredictedValue(row.layer, row.quantity, row.predicted, row.low, row.high, row.reason or "")
@@ -122,6 +126,7 @@ def _quantities(layers: Sequence[Any]) -> Iterator[tuple[Key, float | None]]:
         yield (row.layer, "dead_fraction"), row.dead_fraction
     for row, above in pairwise(layers):
         yield (row.layer, GRADIENT_RATIO), gradient_ratio(row.delta_norm, above.delta_norm, 2)
+    yield (None, GRADIENT_RATIO), gradient_ratio(layers[0].delta_norm, layers[-1].delta_norm, len(layers))
 
 
 def _mean_square(mean: float | None, std: float | None) -> float | None:
