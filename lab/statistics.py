@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 
 MOST_MISSING = 0.1
 """Share of pairs that may lack a member before a comparison says nothing."""
@@ -76,6 +76,18 @@ def estimate(values: Iterable[float], *, level: float = 0.95, rounding: float = 
     if np.ptp(sample) <= rounding:
         return Estimate(n, mean, 0.0, mean, mean, "zero variance: all networks have the same value")
     return Estimate(n, mean, sd, mean - half, mean + half)
+
+
+def wilson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
+    """The share of n networks that show something, with Wilson's score interval (1927): within [0, 1], and of some
+    width where none or all show it. `sd` is None: a share says it all.
+    """
+    if n == 0:
+        return Estimate(0, None, None, None, None, "no finished run has a value")
+    share, z = successes / n, float(ndtri(0.5 + level / 2))
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Estimate(n, share, None, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def compare(

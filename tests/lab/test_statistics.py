@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lab.statistics import compare, estimate, holm
+from lab.statistics import compare, estimate, holm, wilson
 
 
 def test_an_interval_is_student_s_t() -> None:
@@ -126,3 +126,12 @@ def test_an_arm_that_no_run_finished_is_there_with_n_zero() -> None:
     assert compared[1].estimate.n == 0
     assert compared[1].difference is not None
     assert compared[1].difference.missing == 2
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 5), (1, 5), (7, 10), (20, 20)])
+def test_a_share_s_interval_is_wilson_s(successes: int, n: int) -> None:
+    found = wilson(successes, n, level=0.99)
+
+    low, high = stats.binomtest(successes, n).proportion_ci(0.99, method="wilson")
+    assert found.mean == successes / n
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-12)
