@@ -28,7 +28,7 @@ def _state(description: str = "") -> Text:
     return Text(validate=ma.validate.OneOf(STATES), metadata={"description": description} if description else {})
 
 
-def _or_null(kind: type[ma.fields.Field[Any]], description: str = "") -> Any:
+def or_null(kind: type[ma.fields.Field[Any]], description: str = "") -> Any:
     return kind(allow_none=True, metadata={"description": description} if description else {})
 
 
@@ -70,12 +70,10 @@ class ExperimentAnswer(Answer):
     state = _state("An experiment ends when all its work has.")
     version = Whole()
     progress = Number(validate=ma.validate.Range(0, 1))
-    eta_s = _or_null(
-        Number, "Seconds until the end at the speed so far; null while that is unknown, and after the end."
-    )
+    eta_s = or_null(Number, "Seconds until the end at the speed so far; null while that is unknown, and after the end.")
     created_at = ma.fields.AwareDateTime()
-    started_at = _or_null(ma.fields.AwareDateTime)
-    finished_at = _or_null(ma.fields.AwareDateTime)
+    started_at = or_null(ma.fields.AwareDateTime)
+    finished_at = or_null(ma.fields.AwareDateTime)
     plan = ma.fields.Nested(PlanAnswer)
     runs = ma.fields.Nested(RunCounts)
     failures = ma.fields.List(ma.fields.Nested(FailureAnswer))
@@ -93,10 +91,10 @@ class DryRunAnswer(Answer):
 
 class LayerAnswer(Answer):
     layer = Whole()
-    dead_fraction_start = _or_null(Number)
-    dead_fraction_end = _or_null(Number)
-    units_died = _or_null(Whole)
-    units_revived = _or_null(Whole)
+    dead_fraction_start = or_null(Number)
+    dead_fraction_end = or_null(Number)
+    units_died = or_null(Whole)
+    units_revived = or_null(Whole)
 
 
 class RunAnswer(Answer):
@@ -106,16 +104,16 @@ class RunAnswer(Answer):
     replicate = Whole()
     state = _state()
     stack = Whole(metadata={"description": "Position of the stack in which the run trains."})
-    diverged_at = _or_null(Whole, "Step at which the loss first became non-finite.")
-    train_loss = _or_null(Number)
-    probe_loss = _or_null(Number)
-    test_loss = _or_null(Number)
-    test_accuracy = _or_null(Number)
-    loss_auc = _or_null(Number)
-    dead_fraction_start = _or_null(Number)
-    dead_fraction_end = _or_null(Number)
-    units_died = _or_null(Whole)
-    units_revived = _or_null(Whole)
+    diverged_at = or_null(Whole, "Step at which the loss first became non-finite.")
+    train_loss = or_null(Number)
+    probe_loss = or_null(Number)
+    test_loss = or_null(Number)
+    test_accuracy = or_null(Number)
+    loss_auc = or_null(Number)
+    dead_fraction_start = or_null(Number)
+    dead_fraction_end = or_null(Number)
+    units_died = or_null(Whole)
+    units_revived = or_null(Whole)
     layers = ma.fields.List(ma.fields.Nested(LayerAnswer), allow_none=True)
 
 
@@ -124,7 +122,7 @@ class RowsAnswer(Answer):
         values=ma.fields.List(ma.fields.Raw()),
         metadata={"description": "Name to values: one list a column, all of one length."},
     )
-    next = _or_null(Text, "Cursor of the next page.")
+    next = or_null(Text, "Cursor of the next page.")
     probe_size = Whole(metadata={"description": _SMALLEST_PROBE})
 
 
@@ -132,11 +130,11 @@ class DifferenceAnswer(Answer):
     to = Text(metadata={"description": "Label of the arm compared with."})
     n = Whole(metadata={"description": "Pairs of equal seed that have both members."})
     missing = Whole()
-    mean = _or_null(Number)
-    low = _or_null(Number)
-    high = _or_null(Number)
-    p = _or_null(Number)
-    p_holm = _or_null(Number, "p adjusted (Holm) over all comparisons of this answer.")
+    mean = or_null(Number)
+    low = or_null(Number)
+    high = or_null(Number)
+    p = or_null(Number)
+    p_holm = or_null(Number, "p adjusted (Holm) over all comparisons of this answer.")
     note = Text()
 
 
@@ -149,10 +147,10 @@ class ComparedArmAnswer(Answer):
     cancelled = Whole()
     diverged = Whole()
     probe_size = Whole(metadata={"description": _PROBE})
-    mean = _or_null(Number)
-    sd = _or_null(Number)
-    low = _or_null(Number)
-    high = _or_null(Number)
+    mean = or_null(Number)
+    sd = or_null(Number)
+    low = or_null(Number)
+    high = or_null(Number)
     difference = ma.fields.Nested(DifferenceAnswer, allow_none=True)
     note = Text()
 
@@ -163,7 +161,7 @@ class ComparisonAnswer(Answer):
     layer = ma.fields.Raw(
         metadata={"type": ["string", "integer", "null"], "description": "Null where it plays no part."}
     )
-    at = _or_null(Text, "Null where it plays no part.")
+    at = or_null(Text, "Null where it plays no part.")
     level = Number()
     probe_size = Whole(metadata={"description": _SMALLEST_PROBE})
     baseline = Text()
@@ -171,9 +169,9 @@ class ComparisonAnswer(Answer):
 
 
 class EstimateAnswer(Answer):
-    mean = _or_null(Number)
-    low = _or_null(Number)
-    high = _or_null(Number)
+    mean = or_null(Number)
+    low = or_null(Number)
+    high = or_null(Number)
     n = Whole()
 
 
@@ -182,10 +180,10 @@ class SummaryRowAnswer(Answer):
     label = Text()
     test_accuracy = ma.fields.Nested(EstimateAnswer)
     test_loss = ma.fields.Nested(EstimateAnswer)
-    dead_fraction_start = _or_null(Number)
-    dead_fraction_end = _or_null(Number)
-    gradient_ratio = _or_null(Number)
-    activation_mean = _or_null(Number)
+    dead_fraction_start = or_null(Number)
+    dead_fraction_end = or_null(Number)
+    gradient_ratio = or_null(Number)
+    activation_mean = or_null(Number)
     n = Whole()
     failed = Whole()
     cancelled = Whole()
@@ -209,6 +207,6 @@ class FigureAnswer(Answer):
 def page_of(item: type[Answer], name: str) -> type[Answer]:
     """The answer that holds one page of a list, and the cursor of the next."""
     page: type[Answer] = Answer.from_dict(  # type: ignore[assignment]  # from_dict keeps the class it is called on
-        {"items": ma.fields.List(ma.fields.Nested(item)), "next": _or_null(Text, "Cursor of the next page.")}, name=name
+        {"items": ma.fields.List(ma.fields.Nested(item)), "next": or_null(Text, "Cursor of the next page.")}, name=name
     )
     return page

@@ -20,7 +20,7 @@ Effort = Literal["full", "quick"]
 Direction = Literal["above", "within"]
 """A part claims that its effect lies above its smallest effect of interest, or within plus or minus it."""
 
-EFFORTS: Mapping[str, str] = {
+EFFORTS: Mapping[Effort, str] = {
     "full": "Every setting, and the seeds that a verdict deserves.",
     "quick": "Fewer settings and five seeds: minutes, and a verdict that may well be inconclusive.",
 }

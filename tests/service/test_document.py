@@ -100,7 +100,7 @@ def test_answers_of_a_finished_experiment_are_as_documented(client: FlaskClient,
     experiment_id = trained(database, a_spec(sweep=(("network.depth", (1, 2)),)), diverged={(0, 1): 3})
     document = schemathesis.openapi.from_dict(client.get("/openapi.json").get_json())
     run_id = client.get(f"/v1/experiments/{experiment_id}/runs").get_json()["items"][0]["id"]
-    values = {"experiment_id": experiment_id, "run_id": run_id, "name": "learning_curves"}
+    values = {"experiment_id": experiment_id, "run_id": run_id, "name": "learning_curves", "claim": "C4"}
 
     for operation in _all(document):
         path = operation.path
