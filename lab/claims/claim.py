@@ -31,13 +31,15 @@ class Sample:
     """One effect that decides a part: a value a network (or pair of networks), by replicate.
 
     None where a member of the pair failed, was cancelled, diverged, or is undefined. `sesoi` replaces the part's own.
-    `proportion` says that the values are 0 or 1 and their mean a share of networks.
+    `proportion` says that the values are 0 or 1 and their mean a share of networks; `exact` that the one value is
+    mathematics, not a sample: it has no spread, and needs no replicates.
     """
 
     label: str
     values: Values
     sesoi: float | None = None
     proportion: bool = False
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from lab.catalog.parameters import Value
@@ -86,8 +86,8 @@ def only(evidence: Evidence, beginning: str) -> Iterator[tuple[str, Results]]:
 
 
 def somewhere(evidence: Evidence, beginning: str, activation: str, /, **where: Value) -> tuple[Results, Arm]:
-    """The one arm of that activation, at those fields of network or training, among the experiments whose key begins
-    so. Raises Conflict where there is none.
+    """The one arm of that activation, at those fields of network, training or data set, among the experiments whose
+    key begins so. Raises Conflict where there is none.
     """
     for _, results in only(evidence, beginning):
         for arm in results.arms():
@@ -101,10 +101,8 @@ def _stands_at(arm: Arm, swept: Mapping[str, Value]) -> bool:
 
 
 def _has(arm: Arm, where: Mapping[str, Value]) -> bool:
-    return all(
-        getattr(arm.network if hasattr(arm.network, name) else arm.training, name) == value
-        for name, value in where.items()
-    )
+    fields = asdict(arm.network) | asdict(arm.training) | dict(arm.dataset.parameters)
+    return all(fields[name] == value for name, value in where.items())
 
 
 def _applied(function: Callable[..., float | None], arguments: list[float | None]) -> float | None:

@@ -12,6 +12,7 @@ from lab.claims.evidence import Reading, Results
 from lab.errors import Conflict
 from lab.plan import Arm
 from lab.spec import ActivationSpec, ExperimentSpec, with_value
+from lab.statistics import Values
 
 RATE = "training.learning_rate"
 SCORE = Reading("loss_auc")
@@ -43,14 +44,16 @@ class Tuned:
         return f"lr {self.rate:g}" + (" (the edge of its grid)" if self.at_edge else "")
 
 
-def tuned(results: Results) -> dict[Cell, Tuned]:
+def tuned(results: Results, *, score: Reading = SCORE) -> dict[Cell, Tuned]:
     """For each cell the rate with the lowest mean score, among those at which every network finished undiverged.
 
     Raises Conflict where a cell has no such rate.
     """
     scores: dict[Cell, dict[float, float | None]] = {}
     for arm in results.arms():
-        scores.setdefault(_cell(arm), {})[arm.training.learning_rate] = _score(results, arm)
+        scores.setdefault(_cell(arm), {})[arm.training.learning_rate] = _mean(
+            results.values[score].get(arm.position, {})
+        )
     return {cell: _best(cell, rates) for cell, rates in scores.items()}
 
 
@@ -73,9 +76,9 @@ def _cell(arm: Arm) -> Cell:
     return Cell(arm.activation, tuple((path, value) for path, value in arm.swept if path != RATE))
 
 
-def _score(results: Results, arm: Arm) -> float | None:
-    values = results.values[SCORE].get(arm.position, {}).values()
-    known = [value for value in values if value is not None]
+def _mean(values: Values) -> float | None:
+    """None where one has no value."""
+    known = [value for value in values.values() if value is not None]
     return math.fsum(known) / len(known) if known and len(known) == len(values) else None
 
 

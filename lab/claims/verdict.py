@@ -74,8 +74,8 @@ def judge_sample(sample: Sample, *, direction: Direction, sesoi: float, level: f
     sesoi = sesoi if sample.sesoi is None else sample.sesoi
     known = [value for value in sample.values.values() if value is not None]
     missing = len(sample.values) - len(known)
-    spread = wilson(int(sum(known)), len(known), level=level) if sample.proportion else estimate(known, level=level)
-    reason = _says_nothing(len(known), missing)
+    spread = _spread(sample, known, level)
+    reason = "" if sample.exact else _says_nothing(len(known), missing)
     if reason or spread.low is None or spread.high is None:
         return Judged(sample.label, spread, missing, sesoi, Verdict.INCONCLUSIVE, reason or spread.note)
     verdict = _decide(spread.low, spread.high, direction, sesoi)
@@ -98,6 +98,13 @@ def _judge_part(part: Part, evidence: Evidence | None, n_parts: int) -> JudgedPa
     samples = [] if evidence is None else part.samples(evidence)
     numbers = tuple(judge_sample(s, direction=part.direction, sesoi=part.sesoi, level=level) for s in samples)
     return JudgedPart(part, level, together([number.verdict for number in numbers]), numbers)
+
+
+def _spread(sample: Sample, known: list[float], level: float) -> Estimate:
+    if sample.exact:
+        (value,) = known
+        return Estimate(1, value, None, value, value, "computed exactly, not sampled")
+    return wilson(int(sum(known)), len(known), level=level) if sample.proportion else estimate(known, level=level)
 
 
 def _says_nothing(n: int, missing: int) -> str:
