@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from lab.claims.claim import EFFORTS
-from service.fields import Choice, Described, Field, ListOf
+from service.fields import Choice, Described, Field, ListOf, Text
 from service.schemas import Strict
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -29,11 +29,15 @@ class ExperimentId(Field):
 
 
 class RoundSchema(Strict):
-    effort = Choice(EFFORTS, load_default="full", metadata=_EFFORT)
+    effort = Choice(EFFORTS, load_default="full", metadata={"default": "full", **_EFFORT})
+    round = Text(
+        1, 50, load_default=None, metadata={"description": "Go on with this round, and never begin another one."}
+    )
 
 
 class VerdictQuery(Strict):
     effort = Choice(EFFORTS, load_default=None, metadata=_EFFORT | {"description": "Of any effort, unless given."})
+    round = Text(1, 50, load_default=None, metadata={"description": "Of this round."})
     experiments = ListOf(
         ExperimentId(),
         1,

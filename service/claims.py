@@ -47,10 +47,17 @@ def get(claim: str) -> dict[str, Any]:
 @blueprint.arguments(RoundSchema, examples={"full": {"value": {"effort": "full"}}})
 @blueprint.response(202, RoundAnswer, headers={"Location": {"schema": {"type": "string"}}})
 def ask(given: dict[str, Any], claim: str) -> Any:
-    """Go on with a claim: ask for the experiments of its next stage, in the round under way or in a new one."""
+    """Go on with a claim: ask for the experiments of its next stage, in the round under way or in a new one.
+
+    A round that has lost an experiment is not gone on with; one that is named is never left for another.
+    """
     known = _known(claim)
     with parts().database.writing() as session:
-        progress = rounds.under_way(session, known, given["effort"])
+        progress = (
+            rounds.under_way(session, known, given["effort"])
+            if given["round"] is None
+            else rounds.of_round(session, known, given["round"])
+        )
         asked = [submissions.submit(session, spec, plan(spec, limits())) for spec in rounds.requests(known, progress)]
         answer = _round(known, progress, asked)
     parts().hints.send(sum(experiment.n_stacks for experiment in asked))
@@ -67,6 +74,8 @@ def verdict(query: dict[str, Any], claim: str) -> dict[str, Any]:
         if query["experiments"]:
             named = [submissions.get(session, experiment_id) for experiment_id in query["experiments"]]
             progress = rounds.of_experiments(session, known, named, effort)
+        elif query["round"]:
+            progress = rounds.of_round(session, known, query["round"])
         else:
             progress = rounds.latest(session, known, effort)
     judged = rounds.judged(known, progress)

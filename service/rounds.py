@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from lab.claims.claim import EFFORTS, Asked, Claim, Effort
 from lab.claims.evidence import Evidence, Results
 from lab.claims.verdict import JudgedClaim, judge
-from lab.errors import Conflict
+from lab.errors import Conflict, NotFound, shown
 from lab.spec import ExperimentSpec
 from store import rounds
 from store.metrics import metric_values
@@ -84,6 +84,14 @@ def latest(session: Session, claim: Claim, effort: Effort | None) -> Progress:
             return progress
         newest = newest or progress
     return newest or follow(session, claim, Round("", effort or "full"))
+
+
+def of_round(session: Session, claim: Claim, round_id: str) -> Progress:
+    """Raises NotFound."""
+    for of in rounds.rounds(session, claim.name):
+        if of.id == round_id:
+            return follow(session, claim, of)
+    raise NotFound(f"There is no round {shown(round_id)} of {claim.name}.")
 
 
 def under_way(session: Session, claim: Claim, effort: Effort) -> Progress:

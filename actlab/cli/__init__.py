@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from actlab.cli.claims import claim, claims
 from actlab.cli.experiments import cancel, delete, list_experiments, show, wait
 from actlab.cli.frame import Speaking
 from actlab.cli.local import demo, up
@@ -26,5 +27,5 @@ def main() -> None:
     """
 
 
-for command in (up, demo, run, list_experiments, show, wait, compare, export, report, cancel, delete):
+for command in (up, demo, run, list_experiments, show, wait, compare, export, report, claims, claim, cancel, delete):
     main.add_command(command)

@@ -89,8 +89,8 @@ def _dies(evidence: Evidence) -> list[Sample]:
     return [_died_in(evidence, key, "relu")[-1] for key in MULTIPLES]
 
 
-def _at_the_best_rate(evidence: Evidence) -> list[Sample]:
-    return [_died_in(evidence, key, "relu")[0] for key in MULTIPLES]
+def _at_the_best_rate(evidence: Evidence, key: str) -> list[Sample]:
+    return _died_in(evidence, key, "relu")[:1]
 
 
 def _by_rate(evidence: Evidence) -> list[Sample]:
@@ -133,7 +133,8 @@ CLAIM = Claim(
     parts=(
         Part(
             name="dies",
-            statement="Units of a ReLU network die in training, at ten times its best learning rate.",
+            statement="Units of a ReLU network die in training at learning rates within a factor of ten of the best "
+            "one.",
             effect=_EFFECT,
             direction="above",
             sesoi=0.02,
@@ -145,21 +146,33 @@ CLAIM = Claim(
             samples=_dies,
         ),
         Part(
-            name="at_the_best_rate",
-            statement="They die at the best learning rate too.",
+            name="tuned_descent",
+            statement="They die at the best learning rate of plain descent too.",
             effect=_EFFECT,
             direction="above",
             sesoi=0.02,
-            explanation="Training that is tuned need not kill units: death comes from steps that are too large.",
-            would_change="A deeper network, worse initialization, or another data set.",
+            explanation="Training that is tuned need not kill units: death comes from steps that are too large. Some "
+            "units that are dead at the start may even come back, as the layers below move their inputs.",
+            would_change="A deeper network, another initialization, or another data set.",
+            figure="sgd/dead_fraction",
+            samples=lambda evidence: _at_the_best_rate(evidence, "sgd"),
+        ),
+        Part(
+            name="tuned_adam",
+            statement="They die at the best learning rate of Adam.",
+            effect=_EFFECT,
+            direction="above",
+            sesoi=0.02,
+            explanation="Adam's steps have the same size for every weight, however small its gradient, so a unit "
+            "that hardly matters is moved as far as any other.",
+            would_change="A smaller learning rate than the fastest one.",
             figure="adam/dead_fraction",
-            samples=_at_the_best_rate,
+            samples=lambda evidence: _at_the_best_rate(evidence, "adam"),
         ),
         Part(
             name="by_rate",
             statement="How many die depends on the learning rate.",
-            effect="The share that died at ten times the best rate minus that at the best rate, in pairs of equal "
-            "seeds.",
+            effect="The share that died at the highest rate minus that at the best one, in pairs of equal seeds.",
             direction="above",
             sesoi=0.02,
             explanation="A rate of dead units means little without the learning rate it was seen at.",
@@ -169,19 +182,20 @@ CLAIM = Claim(
         ),
         Part(
             name="controls",
-            statement="Units of leaky ReLU and ELU do not die at the same learning rates.",
+            statement="Units of leaky ReLU and ELU do not die at Adam's same learning rates.",
             effect=_EFFECT,
             direction="within",
             sesoi=0.01,
-            explanation="Where ReLU's slope is 0 theirs is 0.01 or exp(h), so some gradient always passes. Exactly "
-            "as long as the number type can hold it: exp(h) is 0 in single precision below h = -104.",
+            explanation="Where ReLU's slope is 0 theirs is 0.01 or exp(h), so some gradient always passes, as long "
+            "as the number type can hold it: exp(h) is 0 in single precision below h = -104. Under plain descent at "
+            "three times the best rate too many of these networks diverge to be judged.",
             would_change="Learning rates large enough to drive ELU's inputs below what the number type holds.",
             figure="adam/dead_fraction",
             samples=_controls,
         ),
         Part(
             name="normalized",
-            statement="With batch norm before ReLU, units do not die at those rates.",
+            statement="With batch norm before ReLU no units die at any of these rates, under either optimizer.",
             effect=_EFFECT,
             direction="within",
             sesoi=0.01,
@@ -193,8 +207,8 @@ CLAIM = Claim(
         ),
         Part(
             name="hurts",
-            statement="It costs accuracy: leaky ReLU, whose units cannot die, does better at ten times ReLU's best "
-            "rate.",
+            statement="It costs accuracy: leaky ReLU, whose units cannot die, does better above ReLU's best rate of "
+            "Adam.",
             effect="Test accuracy of leaky ReLU minus that of ReLU, in pairs of equal seeds. 0.01 is one point.",
             direction="above",
             sesoi=0.01,

@@ -123,6 +123,39 @@ def test_a_failed_experiment_is_missed(sqlite_client: FlaskClient, sqlite_databa
     assert f"experiment {lost} is failed" in verdict(sqlite_client)["missing"][0]
 
 
+def test_a_named_round_is_gone_on_with_and_no_other_begun(
+    sqlite_client: FlaskClient, sqlite_database: Database
+) -> None:
+    first = asked(sqlite_client, "C1")
+    lost = first["submitted"][0]
+    sqlite_client.post(f"/v1/experiments/{lost}/cancel", json={})
+    train_all(sqlite_database)
+
+    again = sqlite_client.post("/v1/claims/C1/experiments", json={"round": first["round"]}).get_json()
+
+    assert again["round"] == first["round"]
+    assert verdict(sqlite_client, "C1", round=first["round"])["round"] == first["round"]
+    unknown = sqlite_client.post("/v1/claims/C1/experiments", json={"round": "none"})
+    assert unknown.status_code == 404
+
+
+def test_the_second_stage_follows_from_what_the_first_found(
+    sqlite_client: FlaskClient, sqlite_database: Database
+) -> None:
+    first = asked(sqlite_client, "C1")
+    train_all(sqlite_database)
+    second = asked(sqlite_client, "C1")
+    train_all(sqlite_database)
+
+    assert (first["stage"], second["stage"], second["stages"]) == (1, 2, 2)
+    assert second["round"] == first["round"]
+    assert {each["stage"] for each in second["experiments"]} == {"measuring", "judging"}
+    found = verdict(sqlite_client, "C1")
+    assert found["complete"]
+    # Every hand-made network has the same loss, so no learning rate is better than another.
+    assert next(part for part in found["parts"] if part["name"] == "same_training")["verdict"] == "supported"
+
+
 def test_named_experiments_are_judged_whatever_their_tags(
     sqlite_client: FlaskClient, sqlite_database: Database
 ) -> None:
