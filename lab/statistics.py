@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 
 MOST_MISSING = 0.1
 """Share of pairs that may lack a member before a comparison says nothing."""
@@ -121,6 +121,18 @@ def equivalence(differences: Values, *, margin: float, level: float = 0.9) -> Eq
     if found.high < -margin or found.low > margin:
         return Equivalence(n, missing, "disagrees")
     return Equivalence(n, missing, "inconclusive", "the interval reaches across the end of the band")
+
+
+def wilson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
+    """The share of n networks that show something, with Wilson's score interval (1927): within [0, 1], and of some
+    width where none or all show it. `sd` is None: a share says it all.
+    """
+    if n == 0:
+        return Estimate(0, None, None, None, None, "no finished run has a value")
+    share, z = successes / n, float(ndtri(0.5 + level / 2))
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Estimate(n, share, None, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def compare(

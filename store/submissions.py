@@ -132,6 +132,13 @@ def list_experiments(
     return found[:limit], pages.cursor(last.created_at.isoformat(), last.id)
 
 
+def has_tag(session: Session, tag: str) -> sa.ColumnElement[bool]:
+    """Whether an experiment carries `tag`, on either database."""
+    each = sa.func.json_array_elements_text if session.get_bind().dialect.name == "postgresql" else sa.func.json_each
+    tags = each(Experiment.tags).table_valued("value")
+    return sa.exists().where(tags.c.value == tag)
+
+
 def counts(session: Session, experiment_id: str) -> Counts:
     return counts_of(session, [experiment_id])[experiment_id]
 
@@ -241,7 +248,7 @@ def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[sa.Col
     if filters.state is not None:
         yield Experiment.state == filters.state
     if filters.tag is not None:
-        yield _has_tag(session, filters.tag)
+        yield has_tag(session, filters.tag)
     if filters.name is not None:
         yield Experiment.name.icontains(filters.name, autoescape=True)
     if filters.activation is not None:
@@ -252,12 +259,6 @@ def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[sa.Col
         yield Experiment.created_at > filters.created_after
     if filters.created_before is not None:
         yield Experiment.created_at < filters.created_before
-
-
-def _has_tag(session: Session, tag: str) -> sa.ColumnElement[bool]:
-    each = sa.func.json_array_elements_text if session.get_bind().dialect.name == "postgresql" else sa.func.json_each
-    tags = each(Experiment.tags).table_valued("value")
-    return sa.exists().where(tags.c.value == tag)
 
 
 def _created(after: str) -> tuple[sa.ColumnElement[datetime], sa.ColumnElement[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from actlab.cli.claims import claim, claims
 from actlab.cli.experiments import cancel, delete, history, list_experiments, retry, show, wait
 from actlab.cli.frame import Speaking
 from actlab.cli.local import demo, up
@@ -37,6 +38,8 @@ for command in (
     predictions,
     export,
     report,
+    claims,
+    claim,
     history,
     cancel,
     retry,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lab.statistics import FEWEST, compare, equivalence, estimate, geometric, holm
+from lab.statistics import FEWEST, compare, equivalence, estimate, geometric, holm, wilson
 
 
 def test_an_interval_is_student_s_t() -> None:
@@ -171,3 +171,12 @@ def test_a_geometric_mean_is_that_of_the_logarithms() -> None:
     assert found.mean == pytest.approx(stats.gmean(sample), rel=1e-12)
     assert (found.low, found.high) == pytest.approx((np.exp(low), np.exp(high)), rel=1e-10)
     assert geometric([1e308, 1e300, 1e-300]).note == "too large for a mean and an interval"
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 5), (1, 5), (7, 10), (20, 20)])
+def test_a_share_s_interval_is_wilson_s(successes: int, n: int) -> None:
+    found = wilson(successes, n, level=0.99)
+
+    low, high = stats.binomtest(successes, n).proportion_ci(0.99, method="wilson")
+    assert found.mean == successes / n
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-12)

@@ -38,12 +38,24 @@ def trained(
 ) -> str:
     """An experiment that has succeeded. `diverged` maps (arm, replicate) to the step at which the run diverged."""
     experiment_id = submitted(database, spec)
-    stacks = plan(spec, Limits()).stacks
-    for _ in stacks:
+    train_all(database, accuracy=accuracy, diverged=diverged)
+    return experiment_id
+
+
+def train_all(
+    database: Database,
+    *,
+    accuracy: Accuracy = lambda run: 0.5 + 0.1 * run.arm.position + 0.01 * run.replicate,
+    diverged: Mapping[tuple[int, int], int] | None = None,
+) -> None:
+    """Everything that waits succeeds."""
+    while True:
         with database.writing() as session:
             claim = leases.claim(session, worker="test", lease_s=60)
-            assert claim is not None
-        stack = stacks[claim.position]
+            if claim is None:
+                return
+            spec = ExperimentSpec.from_json(submissions.get(session, claim.experiment_id).spec)
+        stack = plan(spec, Limits()).stacks[claim.position]
         ends = [(diverged or {}).get((run.arm.position, run.replicate), -1) for run in stack.runs]
         with database.writing() as session:
             run_ids = results.begin(session, claim)
@@ -52,17 +64,21 @@ def trained(
         with database.writing() as session:
             outcomes = [_result(stack, run, accuracy, end) for run, end in zip(stack.runs, ends, strict=True)]
             leases.finish(session, claim, outcomes, leases.RanOn("cpu", 1, "2.13.0"))
-    return experiment_id
 
 
 def failed(database: Database, spec: ExperimentSpec) -> str:
     """An experiment whose first stack has failed."""
-    experiment_id = submitted(database, spec)
+    submitted(database, spec)
+    return failed_one(database)
+
+
+def failed_one(database: Database) -> str:
+    """The experiment whose stack comes next: it fails."""
     with database.writing() as session:
         claim = leases.claim(session, worker="test", lease_s=60)
         assert claim is not None
         leases.fail(session, claim, error_class="out_of_memory", error="The stack does not fit into the memory.")
-    return experiment_id
+    return claim.experiment_id
 
 
 def predicted(database: Database, experiment_id: str, *predictions: PredictedValue, arm: int = 0) -> None:

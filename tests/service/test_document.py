@@ -103,7 +103,7 @@ def test_answers_of_a_finished_experiment_are_as_documented(client: FlaskClient,
     predicted(database, experiment_id, PredictedValue(1, "gradient_ratio", 0.25, 0.2, 0.3), unknown, arm=1)
     document = schemathesis.openapi.from_dict(client.get("/openapi.json").get_json())
     run_id = client.get(f"/v1/experiments/{experiment_id}/runs").get_json()["items"][0]["id"]
-    values = {"experiment_id": experiment_id, "run_id": run_id, "name": "learning_curves"}
+    values = {"experiment_id": experiment_id, "run_id": run_id, "name": "learning_curves", "claim": "C4"}
 
     for operation in _all(document):
         path = operation.path
