@@ -96,7 +96,7 @@ def _same_training(evidence: Evidence) -> list[Sample]:
         auc[depth] = results.values[SCORE].get(arm.position, {})
     return [
         Sample(f"depth {depth} at {rates[depth]}, against depth 1 at {rates[1]}", log_ratio(auc[depth], auc[1]))
-        for depth in sorted(auc, key=float)
+        for depth in sorted(auc, key=lambda depth: float(str(depth)))
         if depth != 1
     ]
 
