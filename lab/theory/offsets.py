@@ -23,7 +23,7 @@ _SHARES = _WEIGHTS / _WEIGHTS.sum()
 
 @dataclass(frozen=True, slots=True)
 class Normed:
-    """Means over units: `variance` of what the norm hands on; `gain`, |dL/dh|^2 over the gradient's square there."""
+    """Means over units: `variance` of what the norm hands on, and `gain`, |dL/dh|^2 over the squared gradient there."""
 
     variance: float
     gain: float

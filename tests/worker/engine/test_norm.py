@@ -55,8 +55,9 @@ def test_neighbours_of_a_diverged_network_go_on_with_the_same_bits(normalization
 
     assert [result.diverged_at is None for result in training.results()] == [m in well for m in range(8)]
     for record, calm_record in zip(records, calm_records, strict=True):
+        shown = {**record.measurements, **record.curves}
         for name, values in {**calm_record.measurements, **calm_record.curves}.items():
-            np.testing.assert_array_equal({**record.measurements, **record.curves}[name][well], values[well])
+            np.testing.assert_array_equal(shown[name][well], values[well])
     for after, calm_after in zip(all_tensors(stack, training), all_tensors(calm, calm_training), strict=True):
         assert torch.equal(after[well], calm_after[well])
         assert not torch.equal(after[ill], calm_after[ill])

@@ -47,12 +47,8 @@ def a_stack(optimizer: str, normalization: str, *, residual: bool = False, **fie
 
 
 RATES = {"sgd": 0.1, "momentum": 0.02, "adam": 0.01, "adamw": 0.01, "rmsprop": 0.001}
-# Not digits where a gradient is divided by its own size: some pixels never vary, behind a norm their weights' gradients
-# are rounding only, and the quotient makes a step of it.
-DATA = {"sgd": DatasetSpec(), "momentum": DatasetSpec(), "adam": SPIRALS, "adamw": SPIRALS, "rmsprop": SPIRALS}
 
 CASES = [
-    *(pytest.param(a_stack(o, n, dataset=DATA[o]), id=f"{o}-{n}") for o in OPTIMIZERS for n in NORMALIZATIONS),
     *(pytest.param(a_stack("sgd", n, residual=True), id=f"residual-{n}") for n in NORMALIZATIONS),
     *(pytest.param(a_stack("momentum", n, dataset=REGRESSION), id=f"regression-{n}") for n in NORMALIZATIONS),
 ]
