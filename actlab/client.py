@@ -153,6 +153,12 @@ class Lab:
         """Every arm's mean and interval, and its paired difference from the baseline. Options: layer, at, level."""
         return self._connection.json("GET", _path(experiment_id, "comparison"), params={"metric": metric, **options})
 
+    def predictions(self, experiment_id: str, **filters: Any) -> Items:
+        """Theory beside the measurement at step 0: for each arm every layer's gradient ratio, variance, mean and dead
+        fraction, predicted and measured, and whether they agree. The filter is arm.
+        """
+        return self._items(_path(experiment_id, "predictions"), filters)
+
     def datasets(self) -> Items:
         """The data sets that can be asked for, each with its task and its parameters."""
         return self._items("/v1/datasets")

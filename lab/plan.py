@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab import cost
-from lab.catalog.datasets import DATASETS, Dataset
-from lab.catalog.parameters import Value
+from lab.catalog.dataset import Dataset
+from lab.catalog.datasets import DATASETS
 from lab.errors import FieldError, InvalidRequest
 from lab.limits import Limits
 from lab.spec import (
@@ -21,6 +21,7 @@ from lab.spec import (
     ExperimentSpec,
     NetworkSpec,
     RecordingSpec,
+    Swept,
     TrainingSpec,
     with_value,
 )
@@ -35,7 +36,7 @@ class Arm:
     dataset: DatasetSpec
     network: NetworkSpec
     training: TrainingSpec
-    swept: tuple[tuple[str, Value], ...]
+    swept: tuple[tuple[str, Swept], ...]
     probe_size: int
     """Training inputs that statistics are taken on: as many as asked for, or all where there are fewer."""
     baseline: int
@@ -49,6 +50,15 @@ class Arm:
     @property
     def data(self) -> Dataset:
         return DATASETS[self.dataset.name]
+
+    @property
+    def n_inputs(self) -> int:
+        return self.data.n_inputs(dict(self.dataset.parameters))
+
+    @property
+    def n_outputs(self) -> int:
+        """Classes, or values to predict."""
+        return self.data.n_outputs(dict(self.dataset.parameters))
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -72,11 +82,11 @@ class Arm:
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases of one network, batch norm's scale and shift included."""
+        """Weights and biases of one network, a norm's scale and shift included."""
         width, depth = self.network.width, self.network.depth
-        hidden = (self.data.n_inputs + 1) * width + (depth - 1) * (width + 1) * width
+        hidden = (self.n_inputs + 1) * width + (depth - 1) * (width + 1) * width
         norm = 2 * width * depth if self.network.normalization != "none" else 0
-        return hidden + norm + (width + 1) * self.data.n_outputs
+        return hidden + norm + (width + 1) * self.n_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +101,9 @@ class Run:
 class Stack:
     """Runs of one shape that train together.
 
-    Data set, depth, width, normalization, residual, dtype, optimizer, batch size and number of steps are the same for
-    all; activation, initialization, gain, learning rate and replicate may differ.
+    Data set, depth, width, normalization, residual, dtype, optimizer, schedule, batch size and number of steps are the
+    same for all, and so is whether weights decay and whether gradients are clipped. Activation, initialization, gain,
+    learning rate, how much weights decay or gradients are clipped, and replicate may differ.
     """
 
     position: int
@@ -234,7 +245,13 @@ def _check_cost(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> 
             "replicates, arms, steps, width or depth",
         ),
         ("rows", rows, limits.rows, "measurements to store", "replicates, arms, recording.points or depth"),
-        ("memory", memory, limits.memory, "bytes for one network", "width, depth, batch size or recording.probe_size"),
+        (
+            "memory",
+            memory,
+            limits.memory,
+            "bytes for one network",
+            "width, depth, batch size, recording.probe_size or the data set",
+        ),
     ):
         if given > most:
             raise InvalidRequest([FieldError(field, given, f"at most {most} {what}; reduce {reduce}")])
@@ -243,23 +260,36 @@ def _check_cost(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> 
 # On a CPU a stack's activations at one layer stay in a core's second-level cache: this many numbers, 256 kB in float32.
 _STACK_NUMBERS = 65_536
 _FEWEST, _MOST = 4, 128
+# With a quarter of that, calling the operations takes about as long as doing them: smaller stacks waste a worker.
+_SMALL_STACK_NUMBERS = 16_384
 # A stack of large networks stays well below what a worker's machine has.
 _STACK_BYTES = 2**30
 
 
 def _stacks(spec: ExperimentSpec, arms: tuple[Arm, ...]) -> Iterator[Stack]:
-    """Runs of one shape, in the order of arms and replicates, cut into pieces of nearly equal size."""
+    """Runs of one shape, in the order of arms and replicates, cut into pieces."""
     shapes: dict[object, list[Arm]] = {}
     for arm in arms:
         shapes.setdefault(_shape_key(arm), []).append(arm)
     position = 0
     for members in shapes.values():
         runs = [Run(arm, replicate) for arm in members for replicate in range(spec.replicates)]
-        n_stacks = math.ceil(len(runs) / _most_runs(members[0]))
-        for i in range(n_stacks):
-            piece = runs[i * len(runs) // n_stacks : (i + 1) * len(runs) // n_stacks]
-            yield Stack(position, tuple(piece), spec.seed, spec.recording)
-            position += 1
+        start = 0
+        for size in _sizes(members[0], len(runs)):
+            yield Stack(position, tuple(runs[start : start + size]), spec.seed, spec.recording)
+            position, start = position + 1, start + size
+
+
+def _sizes(arm: Arm, n_runs: int) -> Iterator[int]:
+    """How many runs each stack takes: half of what is left, as far as that works well. The last ones are small, so that
+    however many workers there are, none waits long for another's last stack.
+    """
+    most = _most_runs(arm)
+    fewest = max(1, min(_SMALL_STACK_NUMBERS // (arm.batch_size * arm.network.width), most // 2))
+    while n_runs:
+        size = min(max(n_runs // 2, fewest), most) if n_runs >= 2 * fewest else n_runs
+        yield size
+        n_runs -= size
 
 
 def _most_runs(arm: Arm) -> int:
@@ -275,5 +305,7 @@ def _shape_key(arm: Arm) -> object:
     return (
         arm.dataset,
         (network.depth, network.width, network.normalization, network.residual),
-        (training.optimizer, training.dtype, arm.batch_size, arm.steps),
+        (training.optimizer, training.schedule, training.dtype, arm.batch_size, arm.steps),
+        # What no run of a stack asks for costs it nothing.
+        (training.weight_decay > 0, training.clip_norm is not None),
     )

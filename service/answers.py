@@ -6,6 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from lab.agreement import OUTCOMES
 from service.schemas import ExperimentSchema
 from store.models import STATES
 
@@ -30,6 +31,11 @@ def _state(description: str = "") -> Text:
 
 def _or_null(kind: type[ma.fields.Field[Any]], description: str = "") -> Any:
     return kind(allow_none=True, metadata={"description": description} if description else {})
+
+
+def outcome(description: str) -> Text:
+    """Of a measurement held against theory."""
+    return Text(allow_none=True, validate=ma.validate.OneOf([*OUTCOMES, None]), metadata={"description": description})
 
 
 class PlanAnswer(Answer):
@@ -196,6 +202,8 @@ class SummaryRowAnswer(Answer):
     dead_fraction_start = _or_null(Number)
     dead_fraction_end = _or_null(Number)
     gradient_ratio = _or_null(Number)
+    gradient_ratio_predicted = _or_null(Number, "What theory predicts of it; null where it does not apply.")
+    gradient_ratio_agreement = outcome("Whether they agree; null where there is nothing to compare.")
     activation_mean = _or_null(Number)
     n = Whole()
     failed = Whole()

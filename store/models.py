@@ -250,7 +250,9 @@ class Curve(Base):
 
 
 class Prediction(Base):
-    """What theory says of one layer of an arm at step 0, or the reason why it says nothing. A band is (low, high)."""
+    """What theory says of one layer of an arm at step 0; `quantity` is a name of `lab/catalog/predictions.py`. Networks
+    whose mean lies between `low` and `high` agree with it. Null where theory does not apply, with the reason.
+    """
 
     __tablename__ = "predictions"
 

@@ -36,23 +36,21 @@ def _closed_postgres(database: Database) -> Iterator[None]:
 @contextmanager
 def _full_disk(database: Database) -> Iterator[None]:
     """SQLite takes no number below that of the pages there are: every further page is one too many."""
+    pool: Any = database.engine.pool
+    connect, most_pages = pool.connect, 1
 
-    def limit(n_pages: int) -> None:
-        # Of each connection that is given out, whether it is new or not.
-        def set_limit(connection: Any, *_: Any) -> None:
-            connection.execute(f"PRAGMA max_page_count={n_pages}")
+    # Each connection that is given out is told, whether it is new or not.
+    def connect_and_limit() -> Any:
+        connection = connect()
+        connection.driver_connection.execute(f"PRAGMA max_page_count={most_pages}")
+        return connection
 
-        limits.append(set_limit)
-        sa.event.listen(database.engine, "checkout", set_limit)
-
-    limits: list[Any] = []
-    limit(1)
-    # Free pages within the file would still be taken.
-    with database.engine.execution_options(actlab_write=True).connect() as connection, connection.begin():
-        n_free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    pool.connect = connect_and_limit
+    with database.reading() as session:
+        # They would still be taken.
+        n_free = session.scalar(sa.text("PRAGMA freelist_count"))
     assert n_free == 0, f"{n_free} free pages: the disk is not full"
     try:
         yield
     finally:
-        sa.event.remove(database.engine, "checkout", limits.pop())
-        limit(2**30)
+        most_pages = 2**30

@@ -17,17 +17,17 @@ from lab.errors import LeaseLost, shown
 from lab.plan import Run, Stack, arms_of
 from lab.records import RunResult
 from lab.spec import ExperimentSpec
-from store import leases, results
+from store import leases, predictions, results
 from store.checkpoints import Checkpoint, forget
 from store.database import CommitUnknown
 from store.deadlines import deadline_s
 from store.leases import Claim
 from store.models import CANCELLED, FAILED, QUEUED, SUCCEEDED
-from worker import datasets
+from worker import datasets, theory
 from worker.attempt import Attempt, Workplace
 from worker.checkpoints import Checkpoints, conditions
-from worker.datasets import Data
 from worker.engine import StackTraining
+from worker.engine.data import Data
 from worker.slices import in_slices
 
 _log = structlog.get_logger()
@@ -119,7 +119,18 @@ def _prepared(attempt: Attempt) -> Work:
     run_ids = attempt.persist(lambda session: _begin(session, attempt.claim, found))
     data = datasets.load(stack.shape.dataset)
     probe = datasets.probe_indices(stack.shape.dataset, stack.probe_size)
+    _predict(attempt, stack, data.x_train[probe])
     return Work(stack, run_ids, data, probe, checkpoints)
+
+
+def _predict(attempt: Attempt, stack: Stack, x: NDArray[np.float64]) -> None:
+    """Keeps what theory says of the arms whose first run is in the stack, unless an earlier attempt has. x: the probe's
+    inputs, (M, D).
+    """
+    positions = attempt.fetch(lambda session: predictions.unpredicted(session, attempt.claim))
+    if positions:
+        found = theory.overlays(stack, positions, x)
+        attempt.persist(lambda session: predictions.record(session, attempt.claim, found))
 
 
 def _opened(session: Session, claim: Claim) -> tuple[Stack, str]:

