@@ -102,6 +102,11 @@ def drafted_arm(arm: PlannedArm) -> Arm:
     )
 
 
+def is_kept(session: Session, experiment_id: str) -> bool:
+    """Whether the experiment is on record."""
+    return session.scalar(sa.select(Experiment.id).where(Experiment.id == experiment_id)) is not None
+
+
 def find_by_key(session: Session, owner: str, key: str) -> Experiment | None:
     return session.scalar(sa.select(Experiment).where(Experiment.owner == owner, Experiment.idempotency_key == key))
 
