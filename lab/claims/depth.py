@@ -33,7 +33,7 @@ def _measuring(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
         seed=202,
         recording=RecordingSpec(points=5),
     )
-    grid = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3) if effort == "full" else (0.01, 0.03, 0.1)
+    grid = (0.01, 0.03, 0.1, 0.3, 1.0) if effort == "full" else (0.03, 0.1, 0.3)
     sweep = (("network.depth", DEPTHS[effort]), (RATE, grid))
     tuning = _linear(effort, replicates=TUNED[effort], seed=TUNING_SEED, sweep=sweep)
     return {"xor": Asked(xor, (_LOSS, _ACCURACY)), "tuning": Asked(tuning, (SCORE,))}

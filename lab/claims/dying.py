@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, Results, minus
-from lab.claims.settings import EPOCHS, JUDGED, TUNED, on_digits
+from lab.claims.settings import EPOCHS, JUDGED, PROBE, TUNED, on_digits
 from lab.claims.tuning import RATE, SCORE, TUNING_SEED, tuned
 from lab.plan import Arm
 from lab.spec import ExperimentSpec, TrainingSpec
@@ -123,7 +123,7 @@ def _hurts(evidence: Evidence) -> list[Sample]:
     ]
 
 
-_EFFECT = "Share of hidden units that are dead on the probe at the end, minus that at step 0."
+_EFFECT = f"Share of hidden units that are dead on {PROBE} at the end, minus that at step 0."
 
 CLAIM = Claim(
     name="C6",

@@ -9,7 +9,7 @@ from typing import Any
 from lab.catalog.choices import NORMALIZATIONS
 from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, each, log_ratio, minus, somewhere
-from lab.claims.settings import EPOCHS, JUDGED, START, TUNED, on_digits
+from lab.claims.settings import EPOCHS, JUDGED, PROBE, START, TUNED, on_digits
 from lab.claims.tuning import RATE, SCORE, TUNING_SEED, judging, tuned
 from lab.spec import ExperimentSpec, TrainingSpec
 from lab.statistics import Values
@@ -98,7 +98,7 @@ def _trains(evidence: Evidence, place: str) -> list[Sample]:
     ]
 
 
-_EFFECT = "Share of hidden units that are dead on the probe at the end, minus that at step 0."
+_EFFECT = f"Share of hidden units that are dead on {PROBE} at the end, minus that at step 0."
 _FASTER = (
     "ln of the mean training loss over all steps without batch norm minus that with it, 8 hidden layers, PyTorch's "
     "initialization, each at its own tuned learning rate. 0.1 is 10 %."
