@@ -23,7 +23,9 @@ FROM base AS worker
 # Where a plain torch would bring CUDA that is not wanted: --build-arg TORCH_INDEX_URL=<the index of CPU builds>
 ARG TORCH_INDEX_URL=""
 RUN if [ -n "$TORCH_INDEX_URL" ]; then pip install 'torch>=2.6,<2.14' --index-url "$TORCH_INDEX_URL"; fi \
- && pip install --only-binary :all: -c constraints.txt -e '.[worker]'
+ && pip install --only-binary :all: -c constraints.txt -e '.[worker,data]'
+# mnist1d imports matplotlib, which keeps its list of fonts; the file system around it is read-only.
+ENV MPLCONFIGDIR=/tmp/matplotlib
 COPY actlab actlab
 COPY lab lab
 COPY store store

@@ -2,10 +2,11 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))) python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-RUN_EXTRAS := service,worker,local
+RUN_EXTRAS := service,worker,data,local
 TEST_EXTRAS := $(RUN_EXTRAS),test,dev
 PORT ?= 8000
 DATA ?= lab-data
+BENCH ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test browser demo up claims test lint format bench clean
@@ -17,7 +18,7 @@ setup: ## Set up .venv with what the lab needs to run
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "Activation Lab needs Python 3.11 or newer, and $(PYTHON) is not on the PATH."; exit 1; }
 	@$(PYTHON) deploy/install.py $(VENV) $(RUN_EXTRAS)
 
-setup-test: ## Set up .venv with what tests, lint and benchmarks need as well
+setup-test: ## Set up .venv with what tests and lint need as well
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "Activation Lab needs Python 3.11 or newer, and $(PYTHON) is not on the PATH."; exit 1; }
 	@$(PYTHON) deploy/install.py $(VENV) $(TEST_EXTRAS)
 
@@ -48,8 +49,10 @@ format: setup-test ## Put the code in the one form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: setup-test ## Measure the engine against training one network at a time
-	@$(BIN)/python -m benchmarks.engine
+bench: ## Measure the engine against its peers (BENCH="--workload tiny --quick")
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "Activation Lab needs Python 3.11 or newer, and $(PYTHON) is not on the PATH."; exit 1; }
+	@$(PYTHON) deploy/install.py $(VENV) $(TEST_EXTRAS),bench
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## Remove what make made, data folders excepted
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

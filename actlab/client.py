@@ -115,6 +115,14 @@ class Lab:
         """Asks for the end of what still runs or waits; what is measured stays."""
         return self._connection.json("POST", _path(experiment_id, "cancel"), body={})
 
+    def retry(self, experiment_id: str) -> Json:
+        """Runs again what failed or was cancelled; what succeeded stays."""
+        return self._connection.json("POST", _path(experiment_id, "retry"), body={})
+
+    def history(self, experiment_id: str) -> Items:
+        """Every change of state of the experiment and its stacks, in the order in which they happened."""
+        return self._items(_path(experiment_id, "history"), {"limit": 200})
+
     def delete(self, experiment_id: str) -> None:
         """Removes the experiment and all its results, for good."""
         self._connection.send("DELETE", _path(experiment_id))
@@ -144,6 +152,12 @@ class Lab:
     def comparison(self, experiment_id: str, metric: str = "test_accuracy", **options: Any) -> Json:
         """Every arm's mean and interval, and its paired difference from the baseline. Options: layer, at, level."""
         return self._connection.json("GET", _path(experiment_id, "comparison"), params={"metric": metric, **options})
+
+    def predictions(self, experiment_id: str, **filters: Any) -> Items:
+        """Theory beside the measurement at step 0: for each arm every layer's gradient ratio, variance, mean and dead
+        fraction, predicted and measured, and whether they agree. The filter is arm.
+        """
+        return self._items(_path(experiment_id, "predictions"), filters)
 
     def claims(self) -> Items:
         """What is said of activations, each claim with its parts and the experiments it begins with."""

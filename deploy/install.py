@@ -1,6 +1,6 @@
 """Sets up the virtual environment that the make targets use. Needs only Python's standard library.
 
-    python3 deploy/install.py .venv service,worker,local
+    python3 deploy/install.py .venv service,worker,data,local
 
 Installs from wheels alone, so no compiler is needed; does nothing when the same was installed before. Written so that
 an old Python can read it far enough to say that it is too old.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lab.spec import RecordingSpec
 
 _BYTES = {"float32": 4, "float64": 8}
-_MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2}
+_MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2, "rmsprop": 1}
 # The engine measures this many numbers of a layer at once, or one network where that is more.
 _PROBE_NUMBERS = 2**18
 # Of a singular value decomposition of an m x n matrix, m >= n: about this many times m n^2 operations.
@@ -33,13 +33,19 @@ def flops(arm: Arm, recording: RecordingSpec) -> int:
 
 
 def memory_bytes(arm: Arm, *, n_runs: int = 1) -> int:
-    """What a stack of such runs keeps in memory while it trains: parameters, gradients, moments and buffers."""
+    """What a stack of such runs keeps in memory while it trains: its data, parameters, gradients, moments, buffers."""
     network = arm.network
-    layer = arm.batch_size * network.width
-    kept = 2 + network.residual + (network.normalization != "none")
-    each = arm.n_parameters * (3 + _MOMENTS[arm.training.optimizer]) + layer * (kept * network.depth + 2)
+    layer, inputs = arm.batch_size * network.width, arm.batch_size * arm.n_inputs
+    handed_on = network.residual or network.normalization == "batch_after"
+    kept = 2 + handed_on + (network.normalization != "none")
+    each = arm.n_parameters * (3 + _MOMENTS[arm.training.optimizer]) + layer * (kept * network.depth + 2) + inputs
     probed = max(_PROBE_NUMBERS, arm.probe_size * network.width) * ((kept + 1) * network.depth + 4)
-    return _BYTES[arm.training.dtype] * (n_runs * each + probed)
+    return data_bytes(arm) + _BYTES[arm.training.dtype] * (n_runs * each + probed)
+
+
+def data_bytes(arm: Arm) -> int:
+    """The data set as it is loaded, in float64, and the copy to train on, which a whole stack shares."""
+    return sum(arm.sizes) * (arm.n_inputs + arm.n_outputs) * (8 + _BYTES[arm.training.dtype])
 
 
 def rows(arm: Arm, recording: RecordingSpec) -> int:

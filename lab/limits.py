@@ -18,6 +18,8 @@ class Limits:
     epochs: int = 100_000
     batch_size: int = 65_536
     learning_rate: float = 1e6
+    weight_decay: float = 1e6
+    clip_norm: float = 1e6
     points: int = 1000
     probe_size: int = 10_000
     arms: int = 500

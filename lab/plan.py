@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab import cost
-from lab.catalog.datasets import DATASETS, Dataset
-from lab.catalog.parameters import Value
+from lab.catalog.dataset import Dataset
+from lab.catalog.datasets import DATASETS
 from lab.errors import FieldError, InvalidRequest
 from lab.limits import Limits
 from lab.spec import (
@@ -21,6 +21,7 @@ from lab.spec import (
     ExperimentSpec,
     NetworkSpec,
     RecordingSpec,
+    Swept,
     TrainingSpec,
     with_value,
 )
@@ -35,7 +36,7 @@ class Arm:
     dataset: DatasetSpec
     network: NetworkSpec
     training: TrainingSpec
-    swept: tuple[tuple[str, Value], ...]
+    swept: tuple[tuple[str, Swept], ...]
     probe_size: int
     """Training inputs that statistics are taken on: as many as asked for, or all where there are fewer."""
     baseline: int
@@ -49,6 +50,15 @@ class Arm:
     @property
     def data(self) -> Dataset:
         return DATASETS[self.dataset.name]
+
+    @property
+    def n_inputs(self) -> int:
+        return self.data.n_inputs(dict(self.dataset.parameters))
+
+    @property
+    def n_outputs(self) -> int:
+        """Classes, or values to predict."""
+        return self.data.n_outputs(dict(self.dataset.parameters))
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -72,11 +82,11 @@ class Arm:
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases of one network, batch norm's scale and shift included."""
+        """Weights and biases of one network, a norm's scale and shift included."""
         width, depth = self.network.width, self.network.depth
-        hidden = (self.data.n_inputs + 1) * width + (depth - 1) * (width + 1) * width
+        hidden = (self.n_inputs + 1) * width + (depth - 1) * (width + 1) * width
         norm = 2 * width * depth if self.network.normalization != "none" else 0
-        return hidden + norm + (width + 1) * self.data.n_outputs
+        return hidden + norm + (width + 1) * self.n_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +101,9 @@ class Run:
 class Stack:
     """Runs of one shape that train together.
 
-    Data set, depth, width, normalization, residual, dtype, optimizer, batch size and number of steps are the same for
-    all; activation, initialization, gain, learning rate and replicate may differ.
+    Data set, depth, width, normalization, residual, dtype, optimizer, schedule, batch size and number of steps are the
+    same for all, and so is whether weights decay and whether gradients are clipped. Activation, initialization, gain,
+    learning rate, how much weights decay or gradients are clipped, and replicate may differ.
     """
 
     position: int
@@ -234,7 +245,13 @@ def _check_cost(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> 
             "replicates, arms, steps, width or depth",
         ),
         ("rows", rows, limits.rows, "measurements to store", "replicates, arms, recording.points or depth"),
-        ("memory", memory, limits.memory, "bytes for one network", "width, depth, batch size or recording.probe_size"),
+        (
+            "memory",
+            memory,
+            limits.memory,
+            "bytes for one network",
+            "width, depth, batch size, recording.probe_size or the data set",
+        ),
     ):
         if given > most:
             raise InvalidRequest([FieldError(field, given, f"at most {most} {what}; reduce {reduce}")])
@@ -288,5 +305,7 @@ def _shape_key(arm: Arm) -> object:
     return (
         arm.dataset,
         (network.depth, network.width, network.normalization, network.residual),
-        (training.optimizer, training.dtype, arm.batch_size, arm.steps),
+        (training.optimizer, training.schedule, training.dtype, arm.batch_size, arm.steps),
+        # What no run of a stack asks for costs it nothing.
+        (training.weight_decay > 0, training.clip_norm is not None),
     )

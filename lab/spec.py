@@ -13,9 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lab.catalog.activations import ACTIVATIONS
+from lab.catalog.datasets import DATASETS
 from lab.catalog.parameters import Value
 
 Parameters = tuple[tuple[str, Value], ...]
+Swept = Value | None
+"""One value of a sweep; None says that a field that may be without a value is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,14 @@ class ActivationSpec:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
+    """A data set with all its parameters, as an activation has them."""
+
     name: str = "digits"
     parameters: Parameters = ()
+
+    def __post_init__(self) -> None:
+        complete = DATASETS[self.name].defaults | dict(self.parameters)
+        object.__setattr__(self, "parameters", tuple(sorted(complete.items())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +66,13 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSpec:
-    """Exactly one of `steps` and `epochs` is set."""
+    """Exactly one of `steps` and `epochs` is set. Without a `clip_norm` gradients are not clipped."""
 
     optimizer: str = "sgd"
     learning_rate: float = 0.1
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
     batch_size: int = 64
     steps: int | None = None
     epochs: int | None = 20
@@ -84,7 +96,7 @@ class ExperimentSpec:
     dataset: DatasetSpec = field(default_factory=DatasetSpec)
     network: NetworkSpec = field(default_factory=NetworkSpec)
     training: TrainingSpec = field(default_factory=TrainingSpec)
-    sweep: tuple[tuple[str, tuple[Value, ...]], ...] = ()
+    sweep: tuple[tuple[str, tuple[Swept, ...]], ...] = ()
     replicates: int = 10
     seed: int = 0
     baseline: int = 0
@@ -93,7 +105,8 @@ class ExperimentSpec:
 
     def to_json(self) -> dict[str, Any]:
         """The request as the API shows it, every default filled in."""
-        training = {key: value for key, value in asdict(self.training).items() if value is not None}
+        unsaid = "steps" if self.training.steps is None else "epochs"
+        training = {key: value for key, value in asdict(self.training).items() if key != unsaid}
         return {
             "name": self.name,
             "tags": list(self.tags),
@@ -110,7 +123,7 @@ class ExperimentSpec:
 
     @classmethod
     def from_json(cls, request: Mapping[str, Any]) -> ExperimentSpec:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`. A network or a training that does not know a field has its default."""
         activations = tuple(ActivationSpec(*_parts(entry)) for entry in request["activations"])
         labels = [activation.label for activation in activations]
         training: dict[str, Any] = {"steps": None, "epochs": None} | dict(request["training"])
@@ -136,7 +149,7 @@ class ExperimentSpec:
         return hashlib.sha256(json.dumps(decisive, separators=(",", ":")).encode()).hexdigest()
 
 
-def with_value(spec: ExperimentSpec, path: str, value: Value) -> ExperimentSpec:
+def with_value(spec: ExperimentSpec, path: str, value: Swept) -> ExperimentSpec:
     """`spec` with one swept value in place. `path` is a field of `network`, `training` or `dataset`."""
     section, _, name = path.partition(".")
     # The other of steps and epochs gives way.
@@ -145,7 +158,7 @@ def with_value(spec: ExperimentSpec, path: str, value: Value) -> ExperimentSpec:
         return replace(spec, network=replace(spec.network, **change))
     if section == "training":
         return replace(spec, training=replace(spec.training, **change))
-    parameters = dict(spec.dataset.parameters) | {name: value}
+    parameters: dict[str, Any] = dict(spec.dataset.parameters) | {name: value}
     return replace(spec, dataset=replace(spec.dataset, parameters=tuple(sorted(parameters.items()))))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from lab.agreement import OUTCOMES
 from service.schemas import ExperimentSchema
 from store.models import STATES
 
@@ -30,6 +31,11 @@ def _state(description: str = "") -> Text:
 
 def or_null(kind: type[ma.fields.Field[Any]], description: str = "") -> Any:
     return kind(allow_none=True, metadata={"description": description} if description else {})
+
+
+def outcome(description: str) -> Text:
+    """Of a measurement held against theory."""
+    return Text(allow_none=True, validate=ma.validate.OneOf([*OUTCOMES, None]), metadata={"description": description})
 
 
 class PlanAnswer(Answer):
@@ -81,6 +87,17 @@ class ExperimentAnswer(Answer):
         ExperimentSchema, metadata={"description": "The request with every default filled in. It can be posted again."}
     )
     spec_digest = Text(metadata={"description": "SHA-256 of what decides the numbers: all but name and tags."})
+
+
+class EventAnswer(Answer):
+    at = ma.fields.AwareDateTime()
+    stack = or_null(Whole, "Position of the stack that changed; null where it is the experiment.")
+    generation = Whole(metadata={"description": "0, and one more with every retry."})
+    attempt = or_null(Whole, "How often the stack had been claimed.")
+    from_state = Text(allow_none=True, validate=ma.validate.OneOf((*STATES, None)))
+    to_state = _state()
+    actor = Text(metadata={"description": "Who did it: api, sweeper, or a training process as host/worker/process."})
+    reason = or_null(Text)
 
 
 class DryRunAnswer(Answer):
@@ -183,6 +200,8 @@ class SummaryRowAnswer(Answer):
     dead_fraction_start = or_null(Number)
     dead_fraction_end = or_null(Number)
     gradient_ratio = or_null(Number)
+    gradient_ratio_predicted = or_null(Number, "What theory predicts of it; null where it does not apply.")
+    gradient_ratio_agreement = outcome("Whether they agree; null where there is nothing to compare.")
     activation_mean = or_null(Number)
     n = Whole()
     failed = Whole()

@@ -14,6 +14,7 @@ from lab.catalog.datasets import DATASETS
 from lab.catalog.initializations import INITIALIZATIONS
 from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS, Measurement
 from lab.catalog.parameters import Parameter
+from lab.catalog.schedules import SCHEDULES
 from lab.limits import Limits
 from service.answers import Answer, Number, Text, Whole, page_of
 from service.blueprint import Blueprint
@@ -45,8 +46,8 @@ class DatasetAnswer(Answer):
     name = Text()
     description = Text()
     task = Text()
-    n_inputs = Whole()
-    n_outputs = Whole()
+    n_inputs = Whole(metadata={"description": "With the default parameters."})
+    n_outputs = Whole(metadata={"description": "Classes, or values to predict; with the default parameters."})
     n_train = Whole(metadata={"description": "With the default parameters."})
     n_test = Whole(metadata={"description": "With the default parameters."})
     parameters = ma.fields.List(ma.fields.Nested(ParameterAnswer))
@@ -92,14 +93,14 @@ def datasets() -> dict[str, Any]:
     """The data sets, with their sizes and parameters."""
     items = []
     for entry in DATASETS.values():
-        n_train, n_test = entry.sizes({parameter.name: parameter.default for parameter in entry.parameters})
+        n_train, n_test = entry.sizes(entry.defaults)
         items.append(
             {
                 "name": entry.name,
                 "description": entry.description,
                 "task": entry.task,
-                "n_inputs": entry.n_inputs,
-                "n_outputs": entry.n_outputs,
+                "n_inputs": entry.n_inputs(entry.defaults),
+                "n_outputs": entry.n_outputs(entry.defaults),
                 "n_train": n_train,
                 "n_test": n_test,
                 "parameters": _parameters(entry.parameters),
@@ -127,6 +128,13 @@ def normalizations() -> dict[str, Any]:
 def optimizers() -> dict[str, Any]:
     """The optimizers."""
     return _choices(OPTIMIZERS)
+
+
+@blueprint.route("/schedules")
+@blueprint.response(200, ChoicePage)
+def schedules() -> dict[str, Any]:
+    """How the learning rate may change over a run."""
+    return _page({"name": entry.name, "description": entry.description} for entry in SCHEDULES.values())
 
 
 @blueprint.route("/measurement-definitions")

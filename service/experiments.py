@@ -1,4 +1,4 @@
-"""Experiments: submitted, listed, watched, cancelled, deleted."""
+"""Experiments: submitted, listed, watched, cancelled, retried, deleted."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from flask import jsonify, request, url_for
 from lab.errors import FieldError, InvalidRequest
 from lab.plan import Plan, plan
 from lab.spec import ExperimentSpec
-from service.answers import DryRunAnswer, ExperimentAnswer, page_of
+from service.answers import DryRunAnswer, EventAnswer, ExperimentAnswer, page_of
 from service.blueprint import Blueprint
 from service.parts import limits, parts
-from service.query_strings import ExperimentsQuery, SubmitHeaders, SubmitQuery
-from service.rendering import arm_json, experiment_json, plan_json
+from service.query_strings import ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
+from service.rendering import arm_json, event_json, experiment_json, plan_json
 from service.schemas import ExperimentSchema
-from store import submissions
+from store import deletions, retries, submissions
+from store.history import history
 from store.models import Experiment
 from store.submissions import ExperimentFilters
 
@@ -83,12 +84,35 @@ def cancel(experiment_id: Any) -> dict[str, Any]:
         return experiment_json(experiment, submissions.counts(session, experiment.id))
 
 
+@blueprint.route("/<uuid:experiment_id>/retry", methods=["POST"])
+@blueprint.alt_response(409, "CONFLICT")
+@blueprint.response(202, ExperimentAnswer, headers={"Location": {"schema": {"type": "string"}}})
+def retry(experiment_id: Any) -> Any:
+    """Run again what failed or was cancelled; what succeeded stays."""
+    with parts().database.writing() as session:
+        experiment, n_stacks = retries.retry(session, str(experiment_id))
+        answer = experiment_json(experiment, submissions.counts(session, experiment.id))
+    parts().hints.send(n_stacks)
+    return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
+
+
+@blueprint.route("/<uuid:experiment_id>/history", methods=["GET"])
+@blueprint.arguments(HistoryQuery, location="query")
+@blueprint.response(200, page_of(EventAnswer, "HistoryPage"))
+def show_history(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
+    """List every change of state of the experiment and its stacks, in the order in which they happened."""
+    with parts().database.reading() as session:
+        submissions.get(session, str(experiment_id))
+        found, following = history(session, str(experiment_id), limit=query["limit"], after=query["cursor"])
+        return {"items": [event_json(event) for event in found], "next": following}
+
+
 @blueprint.route("/<uuid:experiment_id>", methods=["DELETE"])
 @blueprint.response(204)
 def delete(experiment_id: Any) -> None:
-    """Delete an experiment with all its results."""
+    """Delete an experiment with all its results. It is gone at once; its work stops and its rows go soon after."""
     with parts().database.writing() as session:
-        submissions.delete(session, str(experiment_id))
+        deletions.delete(session, str(experiment_id))
 
 
 def _check_same(experiment: Experiment, spec: ExperimentSpec, key: str | None) -> None:

@@ -89,6 +89,45 @@ class Real(Field):
         return float(value)
 
 
+class RealOrNull(Real):
+    """Such a number, or null."""
+
+    def __init__(self, above: float, maximum: float | str, **options: Any) -> None:
+        super().__init__(above, maximum, allow_none=True, **options)
+
+    @property
+    def allowed(self) -> str:
+        return f"{super().allowed}, or null"
+
+    def described(self) -> Described:
+        return super().described() | {"type": ["number", "null"]}
+
+
+class NotNegative(Field):
+    """A JSON number from 0 to a bound."""
+
+    def __init__(self, maximum: float | str, **options: Any) -> None:
+        super().__init__(**options)
+        self._maximum = maximum
+
+    @property
+    def maximum(self) -> float:
+        return _bound(self._maximum)
+
+    @property
+    def allowed(self) -> str:
+        return f"a number from 0 to {self.maximum:g}"
+
+    def described(self) -> Described:
+        return {"type": "number", "minimum": 0, "maximum": self.maximum}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= self.maximum:
+            raise self.make_error("invalid")
+        # A zero of either sign is one value: JSON's -0.0 would make another digest.
+        return float(value) or 0.0
+
+
 class Flag(Field):
     """A JSON boolean: not 1, not "yes"."""
 

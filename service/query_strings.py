@@ -143,6 +143,11 @@ class ExperimentsQuery(Strict):
     cursor = _cursor()
 
 
+class HistoryQuery(Strict):
+    limit = PageSize()
+    cursor = _cursor()
+
+
 class RunsQuery(Strict):
     arm = ListOf(WholeText(0, "arms"), 1, "arms", load_default=())
     state = Choice(STATES, load_default=None)
@@ -177,6 +182,12 @@ class MeasurementsQuery(RowsQuery):
 
 class CurvesQuery(RowsQuery):
     columns = FieldNames((*CURVES, "undefined"), data_key="fields")
+
+
+class PredictionsQuery(Strict):
+    arm = ListOf(WholeText(0, "arms"), 1, "arms", load_default=())
+    limit = PageSize()
+    cursor = _cursor()
 
 
 class ComparisonQuery(Strict):

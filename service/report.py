@@ -65,16 +65,17 @@ def _estimate(value: dict[str, Any], *, share: bool = False) -> Markup:
 def _html(findings: Findings, figures: dict[str, Figure]) -> str:
     known = CURVES | DERIVED | MEASUREMENTS
     experiment = findings.experiment
+    classification = DATASETS[findings.spec.dataset.name].task == "classification"
     return render_template(
         "report.html",
         title=experiment.name or "An experiment",
         experiment=experiment,
         asked=_asked(findings.spec, len(findings.arms)),
         **table(findings),
-        classification=DATASETS[findings.spec.dataset.name].task == "classification",
+        classification=classification,
         level=f"{100 * LEVEL:g}",
         figures=figures,
-        definitions=[known[name] for name in _SHOWN],
+        definitions=[known[name] for name in _SHOWN if classification or name != "test_accuracy"],
         request=json.dumps(experiment.spec, indent=2, ensure_ascii=False),
         policy=_policy(),
         style=_file("style.css"),
@@ -96,7 +97,10 @@ def _asked(spec: ExperimentSpec, n_arms: int) -> str:
     names = ", ".join(activation.label for activation in spec.activations)
     network, training = spec.network, spec.training
     length = "training.steps" if training.epochs is None else "training.epochs"
-    settings = {
+    defaults = DATASETS[spec.dataset.name].defaults
+    of_data = {name: value for name, value in spec.dataset.parameters if value != defaults[name]}
+    settings = {f"dataset.{name}": f"{name} {value}" for name, value in of_data.items()}
+    settings |= {
         "network.depth": f"{network.depth} hidden layers",
         "network.width": f"{network.width} units a layer",
         "network.initialization": f"initialization {network.initialization}",
@@ -104,6 +108,9 @@ def _asked(spec: ExperimentSpec, n_arms: int) -> str:
         "network.residual": "residual connections" if network.residual else "",
         "training.optimizer": training.optimizer,
         "training.learning_rate": f"learning rate {training.learning_rate:g}",
+        "training.schedule": "" if training.schedule == "constant" else f"{training.schedule} schedule",
+        "training.weight_decay": f"weight decay {training.weight_decay:g}" if training.weight_decay else "",
+        "training.clip_norm": f"gradients clipped at norm {training.clip_norm:g}" if training.clip_norm else "",
         length: f"{training.steps} steps" if training.epochs is None else f"{training.epochs} epochs",
     }
     swept = dict(spec.sweep)

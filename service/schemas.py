@@ -11,6 +11,7 @@ from lab.catalog.activations import ACTIVATIONS
 from lab.catalog.choices import DTYPES, NORMALIZATIONS, OPTIMIZERS, SPACINGS
 from lab.catalog.datasets import DATASETS
 from lab.catalog.initializations import INITIALIZATIONS
+from lab.catalog.schedules import SCHEDULES
 from lab.spec import (
     ActivationSpec,
     DatasetSpec,
@@ -21,7 +22,7 @@ from lab.spec import (
     with_value,
 )
 from service.entries import Baseline, Entry
-from service.fields import Choice, Flag, ListOf, Real, Text, Whole, names_of
+from service.fields import Choice, Flag, ListOf, NotNegative, Real, RealOrNull, Text, Whole, names_of
 from service.sweep import LENGTHS, Sweep
 
 
@@ -78,6 +79,20 @@ class TrainingSchema(SpecSchema):
     spec = TrainingSpec
     optimizer = Choice(OPTIMIZERS)
     learning_rate = Real(0, "learning_rate")
+    schedule = Choice(SCHEDULES, metadata={"description": "How the learning rate changes over the run."})
+    weight_decay = NotNegative(
+        "weight_decay",
+        metadata={"description": "Adds weight_decay * w to the gradient of every parameter; in adamw it is decoupled."},
+    )
+    clip_norm = RealOrNull(
+        0,
+        "clip_norm",
+        metadata={
+            "default": None,
+            "description": "Longer gradients, over all parameters of a network, are shortened to this norm; "
+            "null: none are.",
+        },
+    )
     batch_size = Whole(1, "batch_size", metadata={"description": "At most the training set is used."})
     steps = Whole(1, "steps", metadata={"description": "Number of updates. Not together with epochs."})
     epochs = Whole(1, "epochs", metadata={"description": "Not together with steps, which has no default."})

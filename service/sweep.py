@@ -74,7 +74,8 @@ def _any_dataset() -> Described:
     for entry in DATASETS.values():
         for parameter in entry.parameters:
             described = ParameterValue(parameter).described()
-            found.setdefault(f"dataset.{parameter.name}", []).append(described)
+            kinds = found.setdefault(f"dataset.{parameter.name}", [])
+            kinds += [described] if described not in kinds else []
     return {
         path: {"type": "array", "items": {"anyOf": kinds}, "minItems": 1, "uniqueItems": True}
         for path, kinds in found.items()

@@ -41,7 +41,7 @@ def tags(claim: str, of: Round) -> tuple[str, ...]:
 
 def rounds(session: Session, claim: str) -> list[Round]:
     """Of the claim with that name, newest first."""
-    tagged = sa.select(Experiment).where(has_tag(session, f"claim:{claim}"))
+    tagged = sa.select(Experiment).where(Experiment.deleted_at.is_(None), has_tag(session, f"claim:{claim}"))
     newest = tagged.order_by(Experiment.created_at.desc(), Experiment.id.desc()).limit(_MOST_EXPERIMENTS)
     found: dict[tuple[str, str], list[Experiment]] = {}
     for experiment in session.scalars(newest):

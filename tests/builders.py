@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.spec import ActivationSpec, ExperimentSpec, NetworkSpec, RecordingSpec, TrainingSpec
+from lab.catalog.parameters import Value
+from lab.spec import ActivationSpec, DatasetSpec, ExperimentSpec, NetworkSpec, RecordingSpec, TrainingSpec
 
 
 def an_activation(name: str, **parameters: float) -> ActivationSpec:
@@ -12,6 +13,10 @@ def an_activation(name: str, **parameters: float) -> ActivationSpec:
 
     defaults = {parameter.name: parameter.default for parameter in ACTIVATIONS[name].parameters}
     return ActivationSpec(name, tuple(sorted((defaults | parameters).items())))
+
+
+def a_dataset(name: str, **parameters: Value) -> DatasetSpec:
+    return DatasetSpec(name, tuple(parameters.items()))
 
 
 def a_spec(

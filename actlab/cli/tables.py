@@ -15,7 +15,7 @@ from actlab.client import Json
 
 NONE = "-"
 # Columns of words; all others hold numbers.
-WORDS = ("arm", "label", "name", "activations", "tags", "note")
+WORDS = ("arm", "label", "name", "activations", "tags", "note", "by", "reason")
 # A list of experiments stays one.
 MOST_SHOWN = 30
 # Every activation takes these; with these values they do nothing.
@@ -76,6 +76,21 @@ def failures(item: Json) -> list[str]:
     return [f"stack {entry['stack']}: {entry['error_class']}: {entry['error']}" for entry in item["failures"]]
 
 
+def history(events: Sequence[Json]) -> Table:
+    table = _table("at", "what", "retry", "attempt", "state", "by", "reason")
+    for event in events:
+        table.add_row(
+            _time(event["at"]),
+            "experiment" if event["stack"] is None else f"stack {event['stack']}",
+            str(event["generation"] or NONE),
+            str(event["attempt"] or NONE),
+            event["to_state"],
+            Text(event["actor"]),
+            Text(event["reason"] or NONE),
+        )
+    return table
+
+
 def plan(answer: Json) -> RenderableType:
     """A dry run: what would be done, and what it would cost."""
     work = answer["plan"]
@@ -133,6 +148,29 @@ def comparison(answer: Json) -> RenderableType:
         )
     words = f"{answer['definition']} Differences are paired by replicate, against the baseline."
     return Group(Text(caption(answer)), table, Text(words, style="dim"))
+
+
+def predictions(arms: Sequence[Json]) -> RenderableType:
+    """Every arm's layers: what theory predicts with its band, and what networks show with their interval."""
+    table = _table("label", "layer", "quantity", "predicted\n[band]", "measured\n[90 %]", "n", "agreement", "note")
+    for arm in arms:
+        if arm["note"]:
+            table.add_row(Text(arm["label"]), *[NONE] * 6, Text(arm["note"]))
+        for row in arm["predictions"]:
+            table.add_row(
+                Text(arm["label"]),
+                "all" if row["layer"] is None else str(row["layer"]),
+                row["quantity"],
+                _with_interval({"mean": row["predicted"], "low": row["low"], "high": row["high"]}, number),
+                _with_interval(row["measured"], number),
+                str(row["measured"]["n"]),
+                row["agreement"] or NONE,
+                Text(row["reason"]),
+            )
+    words = (
+        "Before training. They agree where the interval lies within the band; dead units depend on the probe's size."
+    )
+    return Group(table, Text(words, style="dim"))
 
 
 def caption(answer: Json) -> str:

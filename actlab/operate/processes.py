@@ -108,6 +108,6 @@ def check_parts() -> None:
         raise CannotStart(
             f"A lab cannot run from this installation; it lacks {', '.join(missing)}. "
             "The server runs from a checkout of Activation Lab: in it, run\n"
-            "  pip install -e '.[service,worker,local]'\n"
+            "  pip install -e '.[service,worker,data,local]'\n"
             "To use a lab that runs elsewhere, give its address with --url or ACTLAB_URL."
         )

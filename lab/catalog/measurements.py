@@ -1,7 +1,7 @@
 """What is measured on the probe, per run, recorded step and hidden layer. Each name is a column of `measurements`.
 
-Shapes: h, x, delta are (M, N), samples by units; h is the input of the activation phi, x its output, delta the gradient
-of ONE sample's loss at the affine map's output.
+Shapes: h, x, delta are (M, N), samples by units; h is the input of the activation phi, x its output, before a norm that
+follows it and before a residual; delta is the gradient of ONE sample's loss at the affine map's output.
 """
 
 from __future__ import annotations

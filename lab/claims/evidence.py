@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from lab.catalog.parameters import Value
 from lab.errors import Conflict
 from lab.plan import Arm, arms_of
-from lab.spec import ExperimentSpec
+from lab.spec import ExperimentSpec, Swept
 from lab.statistics import Values
 
 
@@ -32,11 +31,11 @@ class Results:
     spec: ExperimentSpec
     values: Mapping[Reading, Mapping[int, Values]]
 
-    def of(self, reading: Reading, activation: str, /, **swept: Value) -> Values:
+    def of(self, reading: Reading, activation: str, /, **swept: Swept) -> Values:
         """The values of one arm, named as `arm` does."""
         return self.values[reading].get(self.arm(activation, **swept).position, {})
 
-    def arm(self, activation: str, /, **swept: Value) -> Arm:
+    def arm(self, activation: str, /, **swept: Swept) -> Arm:
         """The one arm with this activation's label at this point of the sweep: the swept field's last word to its
         value. Raises LookupError where there is none or more than one.
         """
@@ -85,7 +84,7 @@ def only(evidence: Evidence, beginning: str) -> Iterator[tuple[str, Results]]:
     return ((key, results) for key, results in evidence.items() if key.startswith(beginning))
 
 
-def somewhere(evidence: Evidence, beginning: str, activation: str, /, **where: Value) -> tuple[Results, Arm]:
+def somewhere(evidence: Evidence, beginning: str, activation: str, /, **where: Swept) -> tuple[Results, Arm]:
     """The one arm of that activation, at those fields of network, training or data set, among the experiments whose
     key begins so. Raises Conflict where there is none.
     """
@@ -96,11 +95,11 @@ def somewhere(evidence: Evidence, beginning: str, activation: str, /, **where: V
     raise Conflict(f"No experiment {beginning!r} has an arm {activation} at {where}.")
 
 
-def _stands_at(arm: Arm, swept: Mapping[str, Value]) -> bool:
+def _stands_at(arm: Arm, swept: Mapping[str, Swept]) -> bool:
     return {path.rpartition(".")[2]: value for path, value in arm.swept} == swept
 
 
-def _has(arm: Arm, where: Mapping[str, Value]) -> bool:
+def _has(arm: Arm, where: Mapping[str, Swept]) -> bool:
     fields = asdict(arm.network) | asdict(arm.training) | dict(arm.dataset.parameters)
     return all(fields[name] == value for name, value in where.items())
 

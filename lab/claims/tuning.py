@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lab.catalog.parameters import Value
 from lab.claims.claim import Asked
 from lab.claims.evidence import Reading, Results
 from lab.errors import Conflict
 from lab.plan import Arm
-from lab.spec import ActivationSpec, ExperimentSpec, with_value
+from lab.spec import ActivationSpec, ExperimentSpec, Swept, with_value
 from lab.statistics import Values
 
 RATE = "training.learning_rate"
@@ -21,7 +20,7 @@ SCORE = Reading("loss_auc")
 # Streams of random numbers are keyed by the seed: no network is judged that was tuned.
 TUNING_SEED, JUDGING_SEED = 101, 202
 
-Point = tuple[tuple[str, Value], ...]
+Point = tuple[tuple[str, Swept], ...]
 """A point of the sweep without its learning rate."""
 
 

@@ -1,15 +1,15 @@
 """What theory predicts for an arm before its first update, hidden layer by hidden layer.
 
 Wide layers, independent weights; gradients meet fresh weights on their way back (Schoenholz et al. 2017). With batch
-norm the batch is large and its samples are uncorrelated (Yang et al. 2019); with a residual the branches of different
-layers are independent (Yang and Schoenholz 2017).
+norm the batch is large and its samples are uncorrelated, but for what all of them share (Yang et al. 2019); with a
+residual the branches of different layers are independent (Yang and Schoenholz 2017).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from lab.catalog.activations import ACTIVATIONS
 from lab.plan import Arm
 from lab.theory.gaussian import Array
 from lab.theory.moments import Band, Moments, band, moments
-from lab.theory.scales import Scale, scales
+from lab.theory.offsets import normed
+from lab.theory.scales import Scale, no_scales, scales
 
 # Added by batch norm to the variance it divides by.
 _EPSILON = 1e-5
@@ -40,7 +41,8 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class LayerPrediction:
-    """Layer `layer`, from 1: the variance of h, the mean of phi(h), and |delta^l|^2 / |delta^(l+1)|^2 with its band.
+    """Layer `layer`, from 1: the variance of h, mean and standard deviation of phi(h), and the gradient ratio
+    |delta^l|^2 / |delta^(l+1)|^2 with its band.
 
     `ratio` is None for the last layer, which has no next, and where a gradient is 0.
     """
@@ -48,6 +50,7 @@ class LayerPrediction:
     layer: int
     variance: float
     activation_mean: float
+    activation_std: float
     ratio: float | None
     band: Band | None
 
@@ -90,13 +93,14 @@ def predict(arm: Arm, inputs: Inputs) -> Prediction:
         return Prediction((), f"the variance grows beyond {_LARGEST_VARIANCE:g}")
     # Units divide by their own standard deviation over the batch; where these differ, the mean of 1/s^2 exceeds the
     # inverse of the mean of s^2, by a relative 2/participation at most (the variance of a quadratic form in normals).
-    uneven = 2 / inputs.participation if arm.network.normalization == "batch" else 0.0
+    uneven = 2 / inputs.participation if arm.network.normalization != "none" else 0.0
     return Prediction(
         tuple(
             LayerPrediction(
                 layer=i + 1,
                 variance=layer.variance,
                 activation_mean=layer.moments.mean,
+                activation_std=math.sqrt(max(0.0, layer.moments.variance)),
                 ratio=ratio,
                 band=band(layer.moments, width=arm.network.width, uneven=uneven),
             )
@@ -110,21 +114,24 @@ def not_covered(arm: Arm) -> str:
     activation, network = ACTIVATIONS[arm.activation.name], arm.network
     if math.isinf(activation.supremum(**dict(arm.activation.parameters))):
         return f"{activation.name}'s derivative is unbounded: the variance has no stable fixed point"
-    if network.normalization not in ("none", "batch"):
-        return f"{network.normalization} normalization couples the units of a layer"
-    if network.initialization == "rai":
-        return "rai draws asymmetric weights whose mean is not 0"
-    return ""
+    if network.normalization == "layer":
+        return "layer normalization couples the units of a layer"
+    return no_scales(arm)
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """`stretch` is (dh/dz)^2: what batch norm multiplies a squared gradient by."""
+    """`gain` is what a squared gradient is multiplied by on its way from what the layer hands on to z.
+
+    What it hands on, before a residual, has mean `handed_mean` and variance `handed_variance`.
+    """
 
     scale: Scale
-    stretch: float
     variance: float
     moments: Moments
+    gain: float
+    handed_mean: float
+    handed_variance: float
 
 
 def _forward(arm: Arm, inputs: Inputs) -> list[_Layer] | None:
@@ -132,28 +139,35 @@ def _forward(arm: Arm, inputs: Inputs) -> list[_Layer] | None:
     normalized = arm.network.normalization == "batch"
     # Mean and variance of what the layer below hands on. Batch norm takes the mean away, whatever it is.
     mean, variance = 0.0, inputs.v0 if normalized else inputs.q0
+    # Of its mean square, what is the same for all samples. Batch norm after an activation leaves nothing of that.
+    shared = inputs.q0 - inputs.v0
     layers: list[_Layer] = []
     for scale in scales(arm):
         at_map = scale.sigma_w2 * variance if normalized else scale.sigma_w2 * (variance + mean**2) + scale.sigma_b2
         stretch = 1 / (at_map + _EPSILON) if normalized else 1.0
-        q = at_map * stretch
-        if not q < _LARGEST_VARIANCE:
+        if not at_map * stretch < _LARGEST_VARIANCE:
             return None
-        of = moments(arm.activation, q)
+        of = moments(arm.activation, at_map * stretch)
+        layer = _Layer(scale, at_map * stretch, of, stretch * of.slope_second, of.mean, of.variance)
+        if arm.network.normalization == "batch_after":
+            common, within = scale.sigma_w2 * shared + scale.sigma_b2, scale.sigma_w2 * (variance - shared)
+            after = normed(arm.activation, common=common, within=within, epsilon=_EPSILON)
+            layer = replace(layer, gain=after.gain, handed_mean=0.0, handed_variance=after.variance)
         # A residual adds what came in, from layer 2 on; as the two are independent, their variances add.
         added = arm.network.residual and bool(layers)
-        mean, variance = (mean + of.mean, variance + of.variance) if added else (of.mean, of.variance)
-        layers.append(_Layer(scale, stretch, q, of))
+        mean, variance = layer.handed_mean + added * mean, layer.handed_variance + added * variance
+        shared = 0.0
+        layers.append(layer)
     return layers
 
 
 def _ratios(arm: Arm, layers: Sequence[_Layer]) -> list[float | None]:
     """|delta^l|^2 / |delta^(l+1)|^2 of every layer, None for the last.
 
-    delta^l = dh/dz phi'(h^l) d^l, where d^l, the gradient at what the layer hands on, is W^T delta^(l+1), with a
-    residual plus d^(l+1); and |d^(l+1)|^2 is |delta^(l+1)|^2 over the gain of layer l + 1.
+    |delta^l|^2 is the layer's gain times |d^l|^2, where d^l, the gradient at what the layer hands on, is
+    W^T delta^(l+1), with a residual plus d^(l+1); and |d^(l+1)|^2 is |delta^(l+1)|^2 over the gain of layer l + 1.
     """
-    gains = [layer.stretch * layer.moments.slope_second for layer in layers]
+    gains = [layer.gain for layer in layers]
     ratios: list[float | None] = []
     for gain, gain_above, above in zip(gains, gains[1:], layers[1:], strict=False):
         past = 1 / gain_above if arm.network.residual and gain_above else 0.0

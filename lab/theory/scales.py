@@ -17,7 +17,12 @@ class Scale:
 
 
 def scales(arm: Arm) -> tuple[Scale, ...]:
-    """One for each hidden layer: the first has the inputs as its fan_in, and so its own scale."""
+    """One for each hidden layer: the first has the inputs as its fan_in, and so its own scale.
+
+    Raises ValueError where `no_scales` has a reason.
+    """
+    if reason := no_scales(arm):
+        raise ValueError(reason)
     network = arm.network
     initialization = INITIALIZATIONS[network.initialization]
 
@@ -25,4 +30,10 @@ def scales(arm: Arm) -> tuple[Scale, ...]:
         variance = initialization.weight_variance(fan_in, network.width) * network.gain**2
         return Scale(variance * fan_in, initialization.bias_variance(fan_in))
 
-    return (scale(arm.data.n_inputs), *[scale(network.width)] * (network.depth - 1))
+    return (scale(arm.n_inputs), *[scale(network.width)] * (network.depth - 1))
+
+
+def no_scales(arm: Arm) -> str:
+    """Why the start of `arm` is not said by variances alone; empty where it is."""
+    initialization = INITIALIZATIONS[arm.network.initialization]
+    return "" if initialization.symmetric else f"{initialization.name} draws asymmetric weights whose mean is not 0"

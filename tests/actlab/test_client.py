@@ -71,11 +71,13 @@ def test_csv_has_a_line_for_every_row(lab: Lab, answered: Json) -> None:
 
 def test_what_follows_is_all_there(lab: Lab, answered: Json, tmp_path: Path) -> None:
     comparison = lab.comparison(answered["id"], "dead_fraction", layer=1, at="first")
+    predictions = lab.predictions(answered["id"], arm=[1])
     summary = lab.summary(answered["id"])
     figure = lab.figure(answered["id"], "learning_curves")
     report = lab.report(answered["id"], tmp_path / "report.html")
 
     assert comparison["layer"] == 1
+    assert [(arm["label"], len(arm["predictions"])) for arm in predictions] == [("tanh", 2 * 4 + 1)]
     assert [row["label"] for row in summary["table"]] == ["relu", "tanh"]
     assert summary["answer"]
     assert figure["data"]
@@ -97,6 +99,20 @@ def test_cancelling_ends_what_trains(lab: Lab) -> None:
     lab.cancel(experiment_id)
 
     assert lab.wait(experiment_id, timeout_s=30)["state"] == "cancelled"
+
+
+def test_what_was_cancelled_can_be_run_again_and_its_history_says_so(lab: Lab) -> None:
+    experiment_id = lab.submit(A_LONG_QUESTION)["id"]
+    lab.cancel(experiment_id)
+    lab.wait(experiment_id, timeout_s=30)
+
+    again = lab.retry(experiment_id)
+    lab.cancel(experiment_id)
+    lab.wait(experiment_id, timeout_s=30)
+
+    ends = [event for event in lab.history(experiment_id) if event["stack"] is None]
+    assert again["state"] == "running"
+    assert [event["generation"] for event in ends if event["to_state"] == "cancelled"] == [0, 1]
 
 
 def test_what_has_succeeded_cannot_be_cancelled(lab: Lab, answered: Json) -> None:

@@ -82,6 +82,6 @@ def test_the_wheel_alone_says_what_it_lacks_to_run_a_lab(installed: Path, comman
 
     assert done.returncode == 1
     assert "it lacks store, service, worker" in done.stderr
-    assert "pip install -e '.[service,worker,local]'" in done.stderr
+    assert "pip install -e '.[service,worker,data,local]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (installed / "data").exists()

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.cost import memory_bytes
 from lab.errors import InvalidRequest
 from lab.limits import Limits
 from lab.plan import plan, recorded_steps
 from lab.spec import DatasetSpec, RecordingSpec
-from tests.builders import a_spec, an_activation
+from tests.builders import a_dataset, a_spec, an_activation
 
 LIMITS = Limits()
 
@@ -71,6 +72,23 @@ def test_a_stack_is_no_smaller_than_it_must_be() -> None:
     assert stack_sizes(7, width=64, batch_size=64) == [7]
 
 
+def test_what_no_run_of_a_stack_asks_for_costs_it_nothing() -> None:
+    sweep = (
+        ("training.weight_decay", (0.0, 0.1, 0.2)),
+        ("training.clip_norm", (None, 1.0, 2.0)),
+        ("training.schedule", ("constant", "cosine")),
+    )
+
+    stacks = plan(a_spec("relu", replicates=1, sweep=sweep), LIMITS).stacks
+
+    asked = [[run.arm.training for run in stack.runs] for stack in stacks]
+    kinds = [{(t.weight_decay > 0, t.clip_norm is not None, t.schedule) for t in each} for each in asked]
+    assert all(len(kind) == 1 for kind in kinds)
+    assert len(set.union(*kinds)) == 8
+    # What is asked for may differ in size.
+    assert any(len({(t.weight_decay, t.clip_norm) for t in each}) > 1 for each in asked)
+
+
 def test_a_batch_is_never_larger_than_the_data_and_a_partial_one_is_dropped() -> None:
     spec = a_spec(batch_size=64, training={"steps": None, "epochs": 3})
     arm = plan(spec, LIMITS).arms[0]
@@ -78,6 +96,29 @@ def test_a_batch_is_never_larger_than_the_data_and_a_partial_one_is_dropped() ->
 
     arm = plan(a_spec(batch_size=5000, training={"steps": None, "epochs": 3}), LIMITS).arms[0]
     assert (arm.batch_size, arm.steps) == (1437, 3)
+
+
+def test_a_swept_data_set_has_inputs_outputs_and_stacks_of_its_own() -> None:
+    paths = (("dataset.n_inputs", (3, 30)), ("dataset.n_classes", (2, 7)))
+    planned = plan(a_spec("relu", "tanh", dataset=DatasetSpec("blobs"), sweep=paths, depth=1, width=8), LIMITS)
+
+    assert [(arm.n_inputs, arm.n_outputs) for arm in planned.arms[:4]] == [(3, 2), (3, 7), (30, 2), (30, 7)]
+    assert [arm.n_parameters for arm in planned.arms[:4]] == [
+        (n_inputs + 1) * 8 + (8 + 1) * n_outputs for n_inputs in (3, 30) for n_outputs in (2, 7)
+    ]
+    assert len(planned.stacks) == 4
+    for stack in planned.stacks:
+        assert len({run.arm.dataset for run in stack.runs}) == 1
+
+
+def test_a_wide_data_set_takes_memory() -> None:
+    def memory(**parameters: int) -> int:
+        arm = plan(a_spec("relu", batch_size=100, dataset=a_dataset("blobs", **parameters)), LIMITS).arms[0]
+        return memory_bytes(arm)
+
+    # 3,000 samples of 990 more inputs in float64, a copy in float32, a batch of 100, and the weights of 8 units.
+    more = 3000 * 990 * (8 + 4) + 100 * 990 * 4 + 990 * 8 * 4 * 3
+    assert memory(n_inputs=1000, n_train=2000) - memory(n_inputs=10, n_train=2000) == more
 
 
 def test_parameters_are_counted_as_a_network_holds_them() -> None:

@@ -50,7 +50,8 @@ def _one_network(arm: Arm, x: Array, seed: int) -> tuple[list[float], list[float
     weights, h, s, means = [], [], [], []
     for layer in range(network.depth):
         fan_in = x.shape[1]
-        w, b = _draws(initialization.family, seed, layer, (network.width, fan_in))
+        orthogonal = network.initialization == "orthogonal"
+        w, b = _draws(initialization.family, seed, layer, (network.width, fan_in), orthogonal=orthogonal)
         weights.append(w * (network.gain * math.sqrt(initialization.weight_variance(fan_in, network.width))))
         z = x @ weights[-1].T + b * math.sqrt(initialization.bias_variance(fan_in))
         normalized = network.normalization == "batch"
@@ -72,11 +73,16 @@ def _one_network(arm: Arm, x: Array, seed: int) -> tuple[list[float], list[float
 
 
 @cache
-def _draws(family: str, seed: int, layer: int, shape: tuple[int, int]) -> tuple[Array, Array]:
+def _draws(family: str, seed: int, layer: int, shape: tuple[int, int], *, orthogonal: bool) -> tuple[Array, Array]:
     """Weights and biases of variance 1. Arms share them, as in an experiment; drawing is most of the work."""
     rng = np.random.default_rng([seed, layer])
     draw = rng.standard_normal if family == "normal" else lambda size: rng.uniform(-math.sqrt(3), math.sqrt(3), size)
-    return draw(shape), draw(shape[0])
+    w = draw(shape)
+    if orthogonal:
+        # The polar factor of normal draws is Haar-distributed too, and has nothing to do with QR.
+        u, _, v = np.linalg.svd(w, full_matrices=False)
+        w = u @ v * math.sqrt(max(shape))
+    return w, draw(shape[0])
 
 
 def assert_agree(arm: Arm, x: Array, *, n_networks: int) -> None:
@@ -114,7 +120,7 @@ def test_a_residual_network_is_as_predicted(name: str, normalization: str) -> No
     assert_agree(an_arm(name, normalization=normalization, residual=True), samples, n_networks=4)
 
 
-@pytest.mark.parametrize("initialization", [name for name in INITIALIZATIONS if name != "rai"])
+@pytest.mark.parametrize("initialization", [name for name, entry in INITIALIZATIONS.items() if entry.symmetric])
 @pytest.mark.parametrize("name", ["relu", "tanh"])
 def test_every_initialization_is_as_predicted(initialization: str, name: str) -> None:
     assert_agree(an_arm(name, initialization=initialization, gain=1.3), PROBE[:16], n_networks=6)
@@ -123,9 +129,13 @@ def test_every_initialization_is_as_predicted(initialization: str, name: str) ->
 def test_each_layer_has_the_scale_of_its_own_fans() -> None:
     xavier = scales(an_arm("relu", width=192, depth=3, initialization="xavier_normal", gain=2.0))
     pytorch = scales(an_arm("relu", width=192, depth=3, initialization="pytorch"))
+    lecun = scales(an_arm("relu", width=192, depth=3, initialization="lecun_normal", gain=2.0))
+    orthogonal = scales(an_arm("relu", width=192, depth=3, initialization="orthogonal", gain=2.0))
 
     assert [scale.sigma_w2 for scale in xavier] == pytest.approx([4 * 2 * 64 / 256, 4, 4])
     assert [scale.sigma_w2 for scale in pytorch] == pytest.approx([1 / 3] * 3)
+    assert [scale.sigma_w2 for scale in lecun] == pytest.approx([4, 4, 4])
+    assert [scale.sigma_w2 for scale in orthogonal] == pytest.approx([4 * 64 / 192, 4, 4])
     assert [scale.sigma_b2 for scale in pytorch] == pytest.approx([1 / (3 * 64), 1 / (3 * 192), 1 / (3 * 192)])
 
 
@@ -141,6 +151,30 @@ def test_he_keeps_relu_where_it_is_and_batch_norm_makes_its_gradients_grow_by_ha
     assert [layer.ratio for layer in normed.layers[1:-1]] == pytest.approx([math.pi / (math.pi - 1)] * 2, rel=1e-4)
     assert normed.layers[0].activation_mean == pytest.approx(1 / math.sqrt(2 * math.pi), rel=1e-4)
     assert normed.layers[-1].ratio is None
+
+
+def test_norms_before_and_after_relu_differ_by_where_its_half_is_lost() -> None:
+    inputs = Inputs(q0=1.0, v0=1.0, participation=64.0)
+    before, after = (
+        predict(an_arm("relu", initialization="he_normal", normalization=name), inputs)
+        for name in ("batch", "batch_after")
+    )
+
+    assert [layer.variance for layer in before.layers] == pytest.approx([1.0] * 4, rel=1e-4)
+    assert [layer.variance for layer in after.layers] == pytest.approx([2.0] * 4, rel=1e-4)
+    # ReLU keeps its shape at any scale: the gradient grows alike, sigma_w^2 / 2 over sigma_w^2 (1/2 - 1/(2 pi)).
+    assert after.gradient_ratio == pytest.approx(math.pi / (math.pi - 1), rel=1e-4)
+
+
+def test_what_all_inputs_share_is_lost_behind_the_first_norm() -> None:
+    arm = an_arm("tanh", initialization="he_normal", normalization="batch_after")
+
+    shifted, plain = (predict(arm, Inputs(q0=2.0, v0=v0, participation=64.0)) for v0 in (0.5, 2.0))
+
+    # A unit that tanh saturates varies so little that epsilon counts beside it.
+    assert [layer.variance for layer in shifted.layers] == pytest.approx([4.0, 2, 2, 2], rel=1e-2)
+    assert shifted.layers[0].ratio != pytest.approx(plain.layers[0].ratio, rel=0.1)
+    assert [layer.ratio for layer in shifted.layers[1:3]] == pytest.approx([plain.layers[1].ratio] * 2, rel=1e-2)
 
 
 def test_the_participation_counts_the_directions_in_which_samples_differ() -> None:
@@ -163,6 +197,11 @@ def test_where_theory_has_no_answer_it_says_why() -> None:
     for name in set(ACTIVATIONS) - set(COVERED):
         assert "derivative is unbounded" in not_covered(an_arm(name))
     assert "layer normalization" in not_covered(an_arm("relu", normalization="layer"))
+    assert not not_covered(an_arm("relu", normalization="batch_after"))
+    rai = an_arm("relu", initialization="rai")
+    assert not_covered(rai) == "rai draws asymmetric weights whose mean is not 0"
+    with pytest.raises(ValueError, match="asymmetric"):
+        scales(rai)
 
 
 def test_a_network_without_variance_has_no_gradient_to_compare() -> None:

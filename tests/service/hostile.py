@@ -26,6 +26,9 @@ def _text(name: str, text: str | bytes) -> Hostile:
 
 _DEEP = 5000
 _LEAKY = {"name": "leaky_relu", "negative_slope": 0.1}
+_ALL_IN_FLOAT64 = {"dtype": "float64", "batch_size": 65_536, "steps": 1}
+_TEACHER = {"name": "teacher_student"}
+_LARGE = {"name": "blobs", "n_inputs": 1000, "n_classes": 100, "n_train": 100_000, "n_test": 100_000}
 
 HOSTILE = [
     # Not JSON, or JSON that Python's reader takes and the standard does not.
@@ -118,6 +121,9 @@ HOSTILE = [
     _with("n_train is a float", "dataset.n_train", dataset={"name": "xor", "n_train": 100.0}),
     _with("n_train too large", "dataset.n_train", dataset={"name": "xor", "n_train": 10**9}),
     _with("unknown function", "dataset.function", dataset={"name": "function_1d", "function": "__import__('os')"}),
+    _with("more inputs than there may be", "dataset.n_inputs", dataset={"name": "blobs", "n_inputs": 10**6}),
+    _with("a teacher that nobody knows", "dataset.teacher_activation", dataset=_TEACHER | {"teacher_activation": "me"}),
+    _with("a data set beyond memory", "memory", dataset=_LARGE, network={"depth": 8}, training=_ALL_IN_FLOAT64),
     # Network.
     _with("network is a list", "network", network=[]),
     _with("network is null", "network", network=None),
@@ -140,6 +146,17 @@ HOSTILE = [
     _with("learning rate negative", "training.learning_rate", training={"learning_rate": -0.1}),
     _with("learning rate as text", "training.learning_rate", training={"learning_rate": "0.1"}),
     _with("learning rate over the limit", "training.learning_rate", training={"learning_rate": 1e7}),
+    _with("unknown schedule", "training.schedule", training={"schedule": "step"}),
+    _with("schedule is null", "training.schedule", training={"schedule": None}),
+    _with("weight decay negative", "training.weight_decay", training={"weight_decay": -0.1}),
+    _with("weight decay is null", "training.weight_decay", training={"weight_decay": None}),
+    _with("weight decay is true", "training.weight_decay", training={"weight_decay": True}),
+    _with("weight decay over the limit", "training.weight_decay", training={"weight_decay": 1e7}),
+    _with("weight decay of 300 digits", "training.weight_decay", training={"weight_decay": 10**299}),
+    _with("clipping to 0", "training.clip_norm", training={"clip_norm": 0}),
+    _with("clipping as text", "training.clip_norm", training={"clip_norm": "none"}),
+    _with("clipping is false", "training.clip_norm", training={"clip_norm": False}),
+    _with("clipping over the limit", "training.clip_norm", training={"clip_norm": 1e7}),
     _with("steps and epochs", "training.epochs", training={"steps": 5, "epochs": 5}),
     _with("steps 0", "training.steps", training={"steps": 0}),
     _with("steps over the limit", "training.steps", training={"steps": 1_000_001}),
@@ -158,6 +175,9 @@ HOSTILE = [
     _with("sweep of one value", "sweep.network.depth", sweep={"network.depth": 3}),
     _with("sweep of text", "sweep.network.depth", sweep={"network.depth": "123"}),
     _with("sweep to depth 0", "sweep.network.depth.1", sweep={"network.depth": [1, 0]}),
+    _with("sweep of no clipping twice", "sweep.training.clip_norm.1", sweep={"training.clip_norm": [None, None]}),
+    _with("sweep of null", "sweep.training.learning_rate.0", sweep={"training.learning_rate": [None]}),
+    _with("sweep of either zero", "sweep.training.weight_decay.1", sweep={"training.weight_decay": [0, -0.0]}),
     _with("sweep of a value twice", "sweep.network.depth.2", sweep={"network.depth": [2, 3, 2]}),
     _with(
         "sweep of a number twice",
@@ -170,6 +190,7 @@ HOSTILE = [
         dataset="xor",
         sweep={"dataset.noise": [-1]},
     ),
+    _with("sweep of bits by halves", "sweep.dataset.n_bits.1", dataset="parity", sweep={"dataset.n_bits": [2, 2.5]}),
     _with(
         "sweep of steps and epochs",
         "sweep.training.epochs",

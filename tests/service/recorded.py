@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 
 import numpy as np
 
 from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.limits import Limits
 from lab.plan import Run, Stack, plan
-from lab.records import RunResult, StackRecord
+from lab.records import PredictedValue, RunResult, StackRecord
 from lab.spec import ExperimentSpec
-from store import leases, results, submissions
+from store import leases, queries, results, submissions
 from store.database import Database
+from store.models import Prediction
 
 Accuracy = Callable[[Run], float]
 
@@ -77,6 +79,13 @@ def failed_one(database: Database) -> str:
         assert claim is not None
         leases.fail(session, claim, error_class="out_of_memory", error="The stack does not fit into the memory.")
     return claim.experiment_id
+
+
+def predicted(database: Database, experiment_id: str, *predictions: PredictedValue, arm: int = 0) -> None:
+    """Keeps predictions as the worker would have that trained the arm's first run."""
+    with database.writing() as session:
+        arm_id = queries.arms(session, experiment_id)[arm].id
+        session.add_all(Prediction(arm_id=arm_id, **asdict(prediction)) for prediction in predictions)
 
 
 def _record(stack: Stack, step: int, accuracy: Accuracy, ends: list[int]) -> StackRecord:

@@ -8,6 +8,10 @@ from lab.catalog.choices import NORMALIZATIONS, OPTIMIZERS
 from lab.catalog.datasets import DATASETS
 from lab.catalog.initializations import INITIALIZATIONS
 from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
+from lab.catalog.schedules import SCHEDULES
+from lab.plan import arms_of
+from lab.spec import DatasetSpec
+from tests.builders import a_spec
 
 
 @pytest.mark.parametrize(
@@ -18,6 +22,7 @@ from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
         ("initializations", INITIALIZATIONS),
         ("normalizations", NORMALIZATIONS),
         ("optimizers", OPTIMIZERS),
+        ("schedules", SCHEDULES),
         ("measurement-definitions", MEASUREMENTS | CURVES | DERIVED),
     ],
 )
@@ -48,6 +53,9 @@ def test_every_data_set_can_be_asked_for_as_the_catalog_shows_it(name: str, sqli
     shown = next(item for item in items if item["name"] == name)
     entry = {"name": name} | {parameter["name"]: parameter["default"] for parameter in shown["parameters"]}
 
+    arm = arms_of(a_spec("relu", dataset=DatasetSpec(name)))[0]
+    assert (shown["n_inputs"], shown["n_outputs"]) == (arm.n_inputs, arm.n_outputs)
+    assert (shown["n_train"], shown["n_test"]) == arm.sizes
     for asked in (name, entry):
         answer = sqlite_client.post("/v1/experiments?dry_run=true", json={"activations": ["relu"], "dataset": asked})
         assert answer.status_code == 200

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from lab.claims import CLAIMS
-from store import submissions
+from store import deletions
 from store.database import Database
 from tests.service.recorded import failed_one, train_all
 
@@ -175,7 +175,7 @@ def test_named_experiments_are_judged_whatever_their_tags(
 def test_a_tag_alone_passes_nothing_for_evidence(sqlite_client: FlaskClient, sqlite_database: Database) -> None:
     round_ = asked(sqlite_client)
     with sqlite_database.writing() as session:
-        submissions.delete(session, round_["submitted"][0])
+        deletions.delete(session, round_["submitted"][0])
     tags = sqlite_client.get(f"/v1/experiments/{round_['submitted'][1]}").get_json()["tags"]
     sqlite_client.post("/v1/experiments", json={"activations": ["relu"], "tags": tags, "training": {"steps": 1}})
 

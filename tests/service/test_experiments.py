@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from lab.spec import DatasetSpec
+from service.parts import parts
 from store.database import Database
 from tests.builders import a_spec
 from tests.service.recorded import failed, submitted, trained
@@ -44,7 +45,21 @@ def test_a_request_becomes_an_experiment_with_every_default(client: FlaskClient)
         {"sweep": {"training.epochs": [2, 1]}, "training": {"learning_rate": 1}},
         {"sweep": {"training.learning_rate": [1, 0.5], "network.depth": [3, 1]}, "network": {"gain": 2}},
         {"dataset": "xor", "sweep": {"dataset.noise": [0, 0.5]}},
+        {"training": {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "clip_norm": 1}},
+        {"training": {"clip_norm": None, "weight_decay": -0.0}},
+        {
+            "sweep": {
+                "training.clip_norm": [None, 1],
+                "training.weight_decay": [0, 0.1],
+                "training.schedule": ["warmup"],
+            }
+        },
         {"dataset": {"name": "function_1d", "function": "abs"}},
+        {
+            "dataset": {"name": "parity", "n_irrelevant": 3},
+            "sweep": {"dataset.n_bits": [2, 5], "network.depth": [1, 2]},
+        },
+        {"dataset": "teacher_student", "sweep": {"dataset.teacher_activation": ["relu", "tanh"]}},
         {
             "activations": [
                 {"name": "leaky_relu", "negative_slope": 0.123456789},
@@ -181,15 +196,60 @@ def test_what_has_ended_cannot_be_cancelled(client: FlaskClient, database: Datab
     assert answer.mimetype == "application/problem+json"
 
 
-def test_deleting_removes_everything(client: FlaskClient, database: Database) -> None:
+def test_what_failed_is_run_again_and_what_succeeded_stays(app: Flask, client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{failed(database, a_spec())}"
+
+    answer = client.post(f"{path}/retry")
+    again = client.post(f"{path}/retry")
+
+    assert (answer.status_code, answer.headers["Location"]) == (202, path)
+    assert (answer.get_json()["state"], answer.get_json()["runs"]["queued"]) == ("running", 4)
+    assert answer.get_json()["failures"] == []
+    with app.app_context():
+        assert parts().hints.waiting() == 1
+    assert (again.status_code, again.mimetype) == (409, "application/problem+json")
+    assert "running" in again.get_json()["detail"]
+
+
+def test_where_all_has_succeeded_there_is_nothing_to_retry(client: FlaskClient, database: Database) -> None:
+    answer = client.post(f"/v1/experiments/{trained(database, a_spec())}/retry")
+
+    assert answer.status_code == 409
+    assert "nothing to retry" in answer.get_json()["detail"]
+
+
+def test_the_history_is_read_page_by_page(client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{failed(database, a_spec())}"
+
+    first = client.get(f"{path}/history?limit=4").get_json()
+    rest = client.get(f"{path}/history?cursor={first['next']}").get_json()
+
+    events = first["items"] + rest["items"]
+    assert [(event["stack"], event["to_state"]) for event in events] == [
+        (None, "queued"),
+        (0, "queued"),
+        (0, "running"),
+        (None, "running"),
+        (0, "failed"),
+        (None, "failed"),
+    ]
+    assert (events[-2]["actor"], events[-2]["reason"], events[-2]["attempt"]) == ("test", "out_of_memory", 1)
+    assert rest["next"] is None
+    assert client.get(f"/v1/experiments/{'0' * 8}-0000-0000-0000-{'0' * 12}/history").status_code == 404
+
+
+def test_what_is_deleted_is_gone_at_once(client: FlaskClient, database: Database) -> None:
     path = f"/v1/experiments/{trained(database, a_spec())}"
+    run = client.get(f"{path}/runs").get_json()["items"][0]["id"]
 
     answer = client.delete(path)
 
     assert (answer.status_code, answer.data) == (204, b"")
-    assert client.get(path).status_code == 404
-    assert client.get(f"{path}/runs").status_code == 404
-    assert client.delete(path).status_code == 404
+    assert client.get("/v1/experiments").get_json()["items"] == []
+    for part in ("", "/runs", f"/runs/{run}", "/arms", "/measurements", "/summary", "/history", "/report"):
+        assert client.get(f"{path}{part}").status_code == 404, part
+    for asked in (client.post(f"{path}/cancel"), client.post(f"{path}/retry"), client.delete(path)):
+        assert asked.status_code == 404
 
 
 def test_a_finished_experiment_says_how_it_went(client: FlaskClient, database: Database) -> None:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from flask.testing import FlaskClient
 
 from store.database import Database
-from tests.builders import a_spec
+from tests.builders import a_dataset, a_spec
 from tests.service.recorded import submitted, trained
 
 _HOSTILE_NAME = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)> {{ 7*7 }}"
@@ -57,6 +57,33 @@ def test_a_report_says_what_was_asked_and_what_came_out(client: FlaskClient, dat
     assert "1 diverged" in text
     assert "probe of\n    32" in text
     assert "What the numbers mean" in text
+
+
+def test_a_report_says_how_networks_were_trained(client: FlaskClient, database: Database) -> None:
+    training = {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "clip_norm": 2.0}
+
+    plain, special = (_report(client, submitted(database, a_spec(training=said))) for said in ({}, training))
+
+    assert "adamw; learning rate 0.1; cosine schedule; weight decay 0.01; gradients clipped at norm 2;" in special
+    assert "sgd; learning rate 0.1; 6 steps" in plain
+
+
+def test_a_report_says_what_its_data_set_was_asked_to_be(client: FlaskClient, database: Database) -> None:
+    dataset = a_dataset("parity", n_bits=3, n_train=500)
+    spec = a_spec(dataset=dataset, sweep=(("dataset.n_bits", (2, 5)),))
+
+    text = _report(client, trained(database, spec))
+
+    assert "compare on parity? n_train 500; 2 hidden layers" in text
+    assert "dataset.n_bits swept over 2, 5" in text
+
+
+def test_a_report_of_values_speaks_of_no_accuracy(client: FlaskClient, database: Database) -> None:
+    text = _report(client, trained(database, a_spec(dataset=a_dataset("diabetes"))))
+    said = re.sub("<script.*?</script>", "", text, flags=re.DOTALL)
+
+    assert "test loss" in said
+    assert "accuracy" not in said
 
 
 def test_a_report_can_be_run_again(client: FlaskClient, database: Database) -> None:

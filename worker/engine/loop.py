@@ -12,9 +12,9 @@ from torch import Tensor
 from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.plan import Stack
 from lab.records import RunResult, StackRecord
-from worker.datasets import Data
 from worker.engine.activations import Activations
 from worker.engine.batches import Batches
+from worker.engine.data import Data
 from worker.engine.evaluation import Evaluation
 from worker.engine.health import Health
 from worker.engine.initialization import initialize
@@ -60,10 +60,9 @@ class StackTraining:
         self._parameters = Parameters(shape, dtype=dtype, device=device)
         self._gradients = self._parameters.alike()
         initialize(self._parameters, stack.runs, stack.seed)
-        rates = torch.tensor([run.arm.training.learning_rate for run in stack.runs], dtype=dtype, device=device)
-        self._optimizer = Optimizer(stack.shape.training.optimizer, self._parameters, self._gradients, rates)
+        self._optimizer = Optimizer(stack, self._parameters, self._gradients)
         self._pass = Pass(shape, self._batch_size, dtype=dtype, device=device, measured=False)
-        self._running = RunningStatistics(shape.depth, self._parameters.layers.gamma[0]) if shape.normalized else None
+        self._running = RunningStatistics.of(shape, self._parameters.layers)
 
     def _build_measuring(self, data: Data, x_probe: Tensor, y_probe: Tensor, dtype: torch.dtype) -> None:
         self._probe = Probe(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lab.catalog.datasets import Task
+from lab.catalog.dataset import Task
 
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(outputs, y) to each sample's loss (M, B) and the gradient of that loss by the outputs (M, C, B)."""

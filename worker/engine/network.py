@@ -1,7 +1,7 @@
 """The network: L hidden layers and an affine readout, forward and backward, M networks at once.
 
-Layer l: z = W x + b, h = z or its batch norm, x = phi(h); with `residual` the layer's output is x plus its input, from
-layer 2 on. Lists are indexed from 0, so hidden layer l is at l - 1.
+Layer l: z = W y + b of what the layer below hands on, h = z or its norm, x = phi(h). It hands on x or its norm; with
+`residual` plus its own input, from layer 2 on. Lists are indexed from 0, so hidden layer l is at l - 1.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.activations import Activations
-from worker.engine.norm import BatchNorm, RunningStatistics
+from worker.engine.norm import NORMALIZATIONS, Norm, RunningStatistics
 from worker.engine.parameters import Layers, Shape
 
 
@@ -39,9 +39,13 @@ class Pass:
         self.h, self.x = buffers(shape.depth), buffers(shape.depth)
         self.delta = buffers(shape.depth) if measured else buffers(1) * shape.depth
         self._d_layer = buffers(1)[0]
-        # What each layer hands on: its x, plus its input where there is a residual.
-        self._handed = [self.x[0], *buffers(shape.depth - 1)] if shape.residual else self.x
-        self.norms = [BatchNorm(h) for h in self.h] if shape.normalized else []
+        self._normalization = NORMALIZATIONS[shape.normalization]
+        norm = self._normalization.norm
+        self.norms = [norm(h) for h in self.h] if norm else []
+        # What each layer hands on, where that is not x itself.
+        self._handed = list(self.x)
+        first = 0 if self._normalization.after else 1 if shape.residual else shape.depth
+        self._handed[first:] = buffers(shape.depth - first)
         # Outputs before samples: with few outputs, products and losses then take half the time.
         self._outputs = torch.empty(shape.n_networks, shape.n_outputs, n_samples, dtype=dtype, device=device)
         self.slope = self.h
@@ -52,12 +56,20 @@ class Pass:
         self._activations, self._inputs = activations, [x, *self._handed]
         for i in range(self._shape.depth):
             h = torch.baddbmm(theta.b[i], self._inputs[i], theta.w[i].mT, out=self.h[i])
-            if self.norms:
-                self.norms[i].forward(h, theta.gamma[i], theta.beta[i])
+            if self._normalization.before:
+                self.norms[i].forward(h, theta.gamma[i], theta.beta[i], out=h)
             activations.phi(h, out=self.x[i])
-            if self._shape.residual and i > 0:
-                torch.add(self.x[i], self._inputs[i], out=self._handed[i])
+            self._hand_on(theta, i)
         return torch.baddbmm(theta.b[-1].mT, theta.w[-1], self._inputs[-1].mT, out=self._outputs)
+
+    def _hand_on(self, theta: Layers, i: int) -> None:
+        """From x of the layer at i to what the next layer gets."""
+        x, handed = self.x[i], self._handed[i]
+        if self._normalization.after:
+            self.norms[i].forward(x, theta.gamma[i], theta.beta[i], out=handed)
+            x = handed
+        if self._shape.residual and i > 0:
+            torch.add(x, self._inputs[i], out=handed)
 
     def backward(self, theta: Layers, d_outputs: Tensor, gradients: Layers) -> None:
         """From dL/doutputs (M, C, B) to the gradients of all parameters, summed over the samples."""
@@ -66,34 +78,50 @@ class Pass:
         torch.sum(d_outputs, 2, out=gradients.b[-1].squeeze(1))
         torch.bmm(d_outputs.mT, theta.w[-1], out=d_layer)
         for i in reversed(range(self._shape.depth)):
-            delta = self._pull(d_layer, i)
-            if self.norms:
-                self.norms[i].backward(delta, theta.gamma[i], gradients.gamma[i], gradients.beta[i])
+            d_x, delta = d_layer, self.delta[i]
+            if self._normalization.after:
+                d_x = delta
+                self.norms[i].backward(d_layer, theta.gamma[i], gradients.gamma[i], gradients.beta[i], out=d_x)
+            self._pull(d_x, i)
+            if self._normalization.before:
+                self.norms[i].backward(delta, theta.gamma[i], gradients.gamma[i], gradients.beta[i], out=delta)
             _affine_gradients(delta, self._inputs[i], gradients, i)
             if i > 0 and self._shape.residual:
                 d_layer.baddbmm_(delta, theta.w[i])
             elif i > 0:
                 torch.bmm(delta, theta.w[i], out=d_layer)
 
-    def _pull(self, d_layer: Tensor, i: int) -> Tensor:
-        """d_layer * phi'(h) of the layer at i, (M, B, N)."""
+    def _pull(self, d_x: Tensor, i: int) -> None:
+        """Write d_x * phi'(h), (M, B, N), to the delta of the layer at i; d_x may be that delta."""
         h, x, delta = self.h[i], self.x[i], self.delta[i]
         if self._ones is None:
-            return self._activations.pull(d_layer, h, x, out=delta)
-        return torch.mul(d_layer, self._activations.pull(self._ones, h, x, out=self.slope[i]), out=delta)
+            self._activations.pull(d_x, h, x, out=delta)
+        else:
+            torch.mul(d_x, self._activations.pull(self._ones, h, x, out=self.slope[i]), out=delta)
 
 
 def predict(
     shape: Shape, activations: Activations, theta: Layers, running: RunningStatistics | None, x: Tensor
 ) -> Tensor:
     """The outputs (M, C, B) on x (M, B, D), batch norm by its running statistics. Keeps nothing."""
+    normalization = NORMALIZATIONS[shape.normalization]
     for i in range(shape.depth):
         h = torch.baddbmm(theta.b[i], x, theta.w[i].mT)
-        if running is not None:
-            running.apply(i, h, theta.gamma[i], theta.beta[i])
+        if normalization.before:
+            _normalize(h, normalization.before, theta, running, i)
         activations.phi(h, out=h)
+        if normalization.after:
+            _normalize(h, normalization.after, theta, running, i)
         x = h.add_(x) if shape.residual and i > 0 else h
     return torch.baddbmm(theta.b[-1].mT, theta.w[-1], x.mT)
+
+
+def _normalize(z: Tensor, norm: type[Norm], theta: Layers, running: RunningStatistics | None, i: int) -> None:
+    """In place; z: (M, B, N) of the layer at i. What has no running statistics is normalized as it is in training."""
+    if running is not None:
+        running.apply(i, z, theta.gamma[i], theta.beta[i])
+    else:
+        norm(z).forward(z, theta.gamma[i], theta.beta[i], out=z)
 
 
 def _affine_gradients(delta: Tensor, x: Tensor, gradients: Layers, i: int) -> None:

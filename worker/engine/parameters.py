@@ -23,7 +23,7 @@ class Shape:
     width: int
     depth: int
     n_outputs: int
-    normalized: bool
+    normalization: str
     residual: bool
 
     @classmethod
@@ -31,11 +31,11 @@ class Shape:
         arm = stack.shape
         return cls(
             n_networks=len(stack.runs),
-            n_inputs=arm.data.n_inputs,
+            n_inputs=arm.n_inputs,
             width=arm.network.width,
             depth=arm.network.depth,
-            n_outputs=arm.data.n_outputs,
-            normalized=arm.network.normalization == "batch",
+            n_outputs=arm.n_outputs,
+            normalization=arm.network.normalization,
             residual=arm.network.residual,
         )
 
@@ -93,4 +93,4 @@ def _block_sizes(shape: Shape) -> list[tuple[int, int, int, int]]:
         (depth, m, 1, width),
         (1, m, 1, shape.n_outputs),
     ]
-    return sizes + 2 * [(depth, m, 1, width)] if shape.normalized else sizes
+    return sizes + 2 * [(depth, m, 1, width)] if shape.normalization != "none" else sizes

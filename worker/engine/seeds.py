@@ -13,6 +13,7 @@ class Role(IntEnum):
     WEIGHTS = 0
     BIASES = 1
     ORDER = 2
+    ARRANGEMENT = 3
 
 
 def stream(seed: int, replicate: int, role: Role, index: int) -> np.random.Generator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -19,6 +20,7 @@ from worker.engine.initialization import initialize
 from worker.engine.parameters import Layers, Parameters, Shape
 
 CPU = torch.device("cpu")
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 AUTOGRAD: dict[str, Callable[..., Tensor]] = {
     # Not PyTorch's own: its gradient has the digits of a float32 in float64 too. So has hardsigmoid's.
@@ -48,6 +50,22 @@ AUTOGRAD: dict[str, Callable[..., Tensor]] = {
 """Each activation as autograd differentiates it."""
 
 
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "momentum": partial(torch.optim.SGD, momentum=0.9),
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+SCHEDULERS: dict[str, Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]] = {
+    "constant": lambda optimizer, steps: torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0),
+    "cosine": lambda optimizer, steps: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps),
+    # Over the first tenth of the steps; n updates have n - 1 rises between them.
+    "warmup": lambda optimizer, steps: torch.optim.lr_scheduler.LinearLR(optimizer, 10 / steps, 1.0, steps // 10 - 1),
+}
+"""For a number of steps that ten divides."""
+
+
 def the_stack(spec: ExperimentSpec) -> Stack:
     (stack,) = plan(spec, Limits()).stacks
     return stack
@@ -67,15 +85,19 @@ def train(training: StackTraining, stack: Stack) -> list[StackRecord]:
     return records
 
 
-def layers_of(stack: Stack, training: StackTraining | None = None) -> Layers:
-    """The parameters that `training` has now; without one, those the stack starts from."""
-    dtype = {"float32": torch.float32, "float64": torch.float64}[stack.shape.training.dtype]
-    parameters = Parameters(Shape.of(stack), dtype=dtype, device=CPU)
+def parameters_of(stack: Stack, training: StackTraining | None = None) -> Parameters:
+    """A copy of those that `training` has now; without one, those the stack starts from."""
+    parameters = Parameters(Shape.of(stack), dtype=DTYPES[stack.shape.training.dtype], device=CPU)
     if training is None:
         initialize(parameters, stack.runs, stack.seed)
     else:
         parameters.flat.copy_(training.state()["parameters"])
-    return parameters.layers
+    return parameters
+
+
+def layers_of(stack: Stack, training: StackTraining | None = None) -> Layers:
+    """The parameters that `parameters_of` gives, layer by layer."""
+    return parameters_of(stack, training).layers
 
 
 class OneNetwork(nn.Module):
@@ -85,18 +107,24 @@ class OneNetwork(nn.Module):
         super().__init__()
         self.run = run
         self.affine = [_linear(w[m], b[m, 0]) for w, b in zip(theta.w, theta.b, strict=True)]
-        self.norms = [nn.BatchNorm1d(run.arm.network.width, dtype=theta.w[0].dtype) for _ in theta.gamma]
+        self.norms = [
+            _norm(run.arm.network.normalization, gamma[m, 0], beta[m, 0])
+            for gamma, beta in zip(theta.gamma, theta.beta, strict=True)
+        ]
         self.modules_of_lists = nn.ModuleList([*self.affine, *self.norms])
 
     def forward(self, x: Tensor) -> Tensor:
         self.z: list[Tensor] = []
         self.h: list[Tensor] = []
         self.x: list[Tensor] = []
+        network = self.run.arm.network
+        after = network.normalization == "batch_after"
         for i, affine in enumerate(self.affine[:-1]):
             self.z.append(affine(x))
-            self.h.append(self.norms[i](self.z[-1]) if self.norms else self.z[-1])
+            self.h.append(self.norms[i](self.z[-1]) if self.norms and not after else self.z[-1])
             self.x.append(activate(self.run.arm.activation, self.h[-1]))
-            x = self.x[-1] + x if self.run.arm.network.residual and i > 0 else self.x[-1]
+            out = self.norms[i](self.x[-1]) if after else self.x[-1]
+            x = out + x if network.residual and i > 0 else out
         return cast(Tensor, self.affine[-1](x))
 
     def losses(self, x: Tensor, y: Tensor) -> Tensor:
@@ -107,10 +135,9 @@ class OneNetwork(nn.Module):
 
     def optimizer(self) -> torch.optim.Optimizer:
         training = self.run.arm.training
-        if training.optimizer == "adam":
-            return torch.optim.Adam(self.parameters(), lr=training.learning_rate)
-        momentum = 0.9 if training.optimizer == "momentum" else 0.0
-        return torch.optim.SGD(self.parameters(), lr=training.learning_rate, momentum=momentum)
+        return OPTIMIZERS[training.optimizer](
+            self.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+        )
 
 
 def activate(activation: ActivationSpec, h: Tensor) -> Tensor:
@@ -121,13 +148,17 @@ def activate(activation: ActivationSpec, h: Tensor) -> Tensor:
 
 def train_one(network: OneNetwork, batches: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
     """The minibatch losses."""
-    optimizer = network.optimizer()
+    optimizer, training = network.optimizer(), network.run.arm.training
+    schedule = SCHEDULERS[training.schedule](optimizer, network.run.arm.steps)
     losses = []
     for x, y in batches:
         optimizer.zero_grad()
         loss = network.losses(x, y).mean()
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        if training.clip_norm is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), training.clip_norm)
         optimizer.step()
+        schedule.step()
         losses.append(loss.item())
     return losses
 
@@ -135,7 +166,7 @@ def train_one(network: OneNetwork, batches: Sequence[tuple[Tensor, Tensor]]) -> 
 def batches_of(stack: Stack, run: Run) -> list[tuple[Tensor, Tensor]]:
     """Every minibatch that `run` trains on."""
     data = load(stack.shape.dataset)
-    x, y = torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)
+    x, y = torch.from_numpy(data.x_train).to(DTYPES[stack.shape.training.dtype]), torch.from_numpy(data.y_train)
     batches = Batches(x, y, batch_size=stack.shape.batch_size, replicates=[run.replicate], seed=stack.seed)
     taken = (batches.at(step) for step in range(stack.shape.steps))
     return [(x[0].clone(), y[0]) for x, y in taken]
@@ -147,3 +178,18 @@ def _linear(w: Tensor, b: Tensor) -> nn.Linear:
         linear.weight.copy_(w)
         linear.bias.copy_(b)
     return linear
+
+
+_NORMS: dict[str, Callable[..., nn.BatchNorm1d | nn.LayerNorm]] = {
+    "batch": nn.BatchNorm1d,
+    "batch_after": nn.BatchNorm1d,
+    "layer": nn.LayerNorm,
+}
+
+
+def _norm(name: str, gamma: Tensor, beta: Tensor) -> nn.BatchNorm1d | nn.LayerNorm:
+    norm = _NORMS[name](len(gamma), dtype=gamma.dtype)
+    with torch.no_grad():
+        norm.weight.copy_(gamma)
+        norm.bias.copy_(beta)
+    return norm

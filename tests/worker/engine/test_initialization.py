@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ def test_draws_have_mean_0_and_variance_1(family: str) -> None:
     assert abs(draws.var() - 1) < 7e-3
 
 
-@pytest.mark.parametrize("name", sorted(INITIALIZATIONS))
+@pytest.mark.parametrize("name", sorted(name for name, scheme in INITIALIZATIONS.items() if scheme.symmetric))
 def test_weights_and_biases_start_with_the_catalogs_variances(name: str) -> None:
     network = {"initialization": name, "gain": 3.0}
     stack = the_stack(a_spec("relu", width=256, depth=2, replicates=4, network=network, training=DOUBLE))
@@ -54,6 +56,35 @@ def test_arms_of_a_replicate_start_from_the_same_draws() -> None:
     assert not torch.equal(w[0, 0, 0], w[0, 0, 1])
 
 
+@pytest.mark.parametrize("width", [5, 64, 100])
+def test_orthogonal_weights_are_orthonormal_but_for_the_gain(width: int) -> None:
+    network = {"initialization": "orthogonal", "gain": 3.0}
+    theta = layers_of(the_stack(a_spec("relu", width=width, network=network, training=DOUBLE)))
+
+    for layer in theta.w:
+        for w in layer / 3:
+            product = w @ w.T if w.shape[0] < w.shape[1] else w.T @ w
+            torch.testing.assert_close(product, torch.eye(len(product), dtype=w.dtype), rtol=0, atol=1e-13)
+
+
+def test_rai_leaves_all_but_one_entry_of_each_row_as_drawn() -> None:
+    sweep = (("network.initialization", ("he_normal", "rai")),)
+    spec = a_spec("relu", width=32, sweep=sweep, network={"gain": 3.0}, training=DOUBLE)
+
+    theta = layers_of(the_stack(spec))
+
+    drawn = theta.w[1][:2] / math.sqrt(2 / 32)
+    w, b = theta.w[1][2:], theta.b[1][2:, 0]
+    replaced = ~torch.isclose(w * math.sqrt(32) / 0.6007, drawn, rtol=1e-12, atol=0)
+    # The gain is the weights' alone; what is replaced was in (0, 1) before it.
+    assert ((w[replaced] > 0) & (w[replaced] < 3)).all()
+    assert (replaced.sum(2) <= 1).all()
+    of_bias = replaced.sum(2) == 0
+    assert 1 <= of_bias.sum() <= 10
+    assert ((b[of_bias] > 0) & (b[of_bias] < 1)).all()
+    assert not torch.equal(w[0] * replaced[0], w[1] * replaced[1])
+
+
 def test_layers_and_seeds_have_draws_of_their_own() -> None:
     theta = layers_of(the_stack(a_spec("relu", depth=3, replicates=1, training=DOUBLE)))
     other = layers_of(the_stack(a_spec("relu", depth=3, replicates=1, training=DOUBLE, seed=1)))
@@ -64,11 +95,16 @@ def test_layers_and_seeds_have_draws_of_their_own() -> None:
 
 
 def test_a_runs_start_does_not_depend_on_its_stack() -> None:
-    many = layers_of(the_stack(a_spec("relu", "tanh", "gelu", replicates=3)))
-    few = layers_of(the_stack(a_spec("gelu", replicates=2)))
+    schemes = tuple(INITIALIZATIONS)
+    everything = a_spec("relu", "tanh", "gelu", replicates=3, sweep=(("network.initialization", schemes),))
+    many = layers_of(the_stack(everything))
 
-    for of_many, of_few in zip(many.w + many.b, few.w + few.b, strict=True):
-        torch.testing.assert_close(of_many[6:8], of_few, rtol=0, atol=0)
+    for i, scheme in enumerate(schemes):
+        few = layers_of(the_stack(a_spec("gelu", replicates=2, network={"initialization": scheme})))
+        # gelu is the third activation, after all schemes of two others.
+        first = 3 * (2 * len(schemes) + i)
+        for of_many, of_few in zip(many.w + many.b, few.w + few.b, strict=True):
+            torch.testing.assert_close(of_many[first : first + 2], of_few, rtol=0, atol=0)
 
 
 def test_depth_and_activation_leave_the_first_layers_draws_alone() -> None:

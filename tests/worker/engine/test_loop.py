@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from lab.catalog.choices import OPTIMIZERS
 from lab.catalog.measurements import CURVES
 from lab.plan import Stack
 from lab.records import StackRecord
@@ -23,13 +24,14 @@ TOO_LARGE = {"float32": ENORMOUS, "float64": 1e80}
 def a_stack(*rates: float, optimizer: str = "sgd", steps: int = 12, **fields: Any) -> Stack:
     """leaky_relu with one arm for each learning rate; leaky, so that what grows keeps growing."""
     network = {"normalization": fields.pop("normalization", "none")}
+    training = {"optimizer": optimizer, "dtype": fields.pop("dtype", "float32")} | fields.pop("training", {})
     spec = a_spec(
         "leaky_relu",
         depth=4,
         steps=steps,
         points=8,
         network=network,
-        training={"optimizer": optimizer, "dtype": fields.pop("dtype", "float32")},
+        training=training,
         sweep=(("training.learning_rate", rates),),
         **fields,
     )
@@ -37,27 +39,23 @@ def a_stack(*rates: float, optimizer: str = "sgd", steps: int = 12, **fields: An
 
 
 REGRESSION = DatasetSpec("function_1d", (("function", "sine"), ("n_test", 31), ("n_train", 40)))
-CASES = [
-    ("sgd", "none", "float32", DatasetSpec()),
-    ("momentum", "none", "float32", DatasetSpec()),
-    ("momentum", "none", "float64", DatasetSpec()),
-    ("adam", "none", "float32", DatasetSpec()),
-    ("adam", "none", "float64", REGRESSION),
-    ("momentum", "batch", "float32", REGRESSION),
+EVERYTHING = {"schedule": "warmup", "weight_decay": 0.1, "clip_norm": 1.0}
+CASES: list[dict[str, Any]] = [
+    *({"optimizer": optimizer, "dtype": "float32"} for optimizer in OPTIMIZERS),
+    *({"optimizer": optimizer, "dtype": "float32", "training": EVERYTHING} for optimizer in OPTIMIZERS),
+    {"optimizer": "momentum", "dtype": "float64"},
+    {"optimizer": "adam", "dtype": "float64", "dataset": REGRESSION},
+    {"optimizer": "momentum", "dtype": "float32", "dataset": REGRESSION, "normalization": "batch"},
+]
+IDS = [
+    "-".join(str(part) for part in case.values() if isinstance(part, str)) + "-all" * ("training" in case)
+    for case in CASES
 ]
 
 
-@pytest.mark.parametrize(("optimizer", "normalization", "dtype", "dataset"), CASES)
-def test_a_diverging_network_leaves_its_neighbours_bits_alone(
-    optimizer: str, normalization: str, dtype: str, dataset: DatasetSpec
-) -> None:
-    common: dict[str, Any] = {
-        "optimizer": optimizer,
-        "normalization": normalization,
-        "dtype": dtype,
-        "dataset": dataset,
-    }
-    stack, calm = a_stack(0.01, TOO_LARGE[dtype], **common), a_stack(0.01, 0.011, **common)
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_a_diverging_network_leaves_its_neighbours_bits_alone(case: dict[str, Any]) -> None:
+    stack, calm = a_stack(0.01, TOO_LARGE[case["dtype"]], **case), a_stack(0.01, 0.011, **case)
     training, calm_training = a_training(stack), a_training(calm)
 
     records, calm_records = train(training, stack), train(calm_training, calm)
@@ -72,13 +70,9 @@ def test_a_diverging_network_leaves_its_neighbours_bits_alone(
     assert torch.equal(layers_of(stack, training).w[1][:2], layers_of(calm, calm_training).w[1][:2])
 
 
-@pytest.mark.parametrize(("optimizer", "normalization", "dtype", "dataset"), CASES)
-def test_a_diverged_network_is_frozen_before_the_update_of_that_step(
-    optimizer: str, normalization: str, dtype: str, dataset: DatasetSpec
-) -> None:
-    stack = a_stack(
-        0.01, TOO_LARGE[dtype], optimizer=optimizer, normalization=normalization, dtype=dtype, dataset=dataset
-    )
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_a_diverged_network_is_frozen_before_the_update_of_that_step(case: dict[str, Any]) -> None:
+    stack = a_stack(0.01, TOO_LARGE[case["dtype"]], **case)
     training, until = a_training(stack), a_training(stack)
 
     training.advance_to(12)
@@ -143,12 +137,13 @@ def test_a_stack_that_has_diverged_as_a_whole_comes_to_its_end() -> None:
     assert all(result.diverged_at for result in training.results())
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("cut", [0, 5, 8, 12])
 def test_a_restored_training_goes_on_with_the_same_bits(optimizer: str, cut: int) -> None:
     # Two steps an epoch, so that step 5 lies within one; normalized, so that there is all there can be to keep.
     dataset = DatasetSpec("spirals", (("n_test", 20), ("n_train", 35), ("noise", 0.0)))
-    stack = a_stack(0.01, ENORMOUS, optimizer=optimizer, normalization="batch", dataset=dataset)
+    common: dict[str, Any] = {"normalization": "batch", "dataset": dataset, "training": EVERYTHING}
+    stack = a_stack(0.01, ENORMOUS, optimizer=optimizer, **common)
     undisturbed, first, second = a_training(stack), a_training(stack), a_training(stack)
     expected = train(undisturbed, stack)
 
