@@ -89,14 +89,15 @@ def _solves(evidence: Evidence) -> list[Sample]:
 
 
 def _same_training(evidence: Evidence) -> list[Sample]:
-    rates = {cell.point[0][1]: choice for cell, choice in tuned(evidence["tuning"]).items()}
+    rates = {dict(cell.point)["network.depth"]: choice for cell, choice in tuned(evidence["tuning"]).items()}
+    depths = sorted({arm.network.depth for arm in evidence["tuning"].arms()})
     auc = {}
-    for depth in rates:
+    for depth in depths:
         results, arm = somewhere(evidence, "judging", "identity", depth=depth)
         auc[depth] = results.values[SCORE].get(arm.position, {})
     return [
         Sample(f"depth {depth} at {rates[depth]}, against depth 1 at {rates[1]}", log_ratio(auc[depth], auc[1]))
-        for depth in sorted(auc, key=float)
+        for depth in depths
         if depth != 1
     ]
 
