@@ -33,7 +33,7 @@ def _measuring(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
         seed=202,
         recording=RecordingSpec(points=5),
     )
-    grid = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3) if effort == "full" else (0.01, 0.03, 0.1)
+    grid = (0.01, 0.03, 0.1, 0.3, 1.0) if effort == "full" else (0.03, 0.1, 0.3)
     sweep = (("network.depth", DEPTHS[effort]), (RATE, grid))
     tuning = _linear(effort, replicates=TUNED[effort], seed=TUNING_SEED, sweep=sweep)
     return {"xor": Asked(xor, (_LOSS, _ACCURACY)), "tuning": Asked(tuning, (SCORE,))}
@@ -89,14 +89,15 @@ def _solves(evidence: Evidence) -> list[Sample]:
 
 
 def _same_training(evidence: Evidence) -> list[Sample]:
-    rates = {cell.point[0][1]: choice for cell, choice in tuned(evidence["tuning"]).items()}
+    rates = {dict(cell.point)["network.depth"]: choice for cell, choice in tuned(evidence["tuning"]).items()}
+    depths = sorted({arm.network.depth for arm in evidence["tuning"].arms()})
     auc = {}
-    for depth in rates:
+    for depth in depths:
         results, arm = somewhere(evidence, "judging", "identity", depth=depth)
         auc[depth] = results.values[SCORE].get(arm.position, {})
     return [
         Sample(f"depth {depth} at {rates[depth]}, against depth 1 at {rates[1]}", log_ratio(auc[depth], auc[1]))
-        for depth in sorted(auc, key=lambda depth: float(str(depth)))
+        for depth in depths
         if depth != 1
     ]
 

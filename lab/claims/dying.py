@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, Results, minus
-from lab.claims.settings import EPOCHS, JUDGED, TUNED, on_digits
+from lab.claims.settings import EPOCHS, JUDGED, PROBE, TUNED, on_digits
 from lab.claims.tuning import RATE, SCORE, TUNING_SEED, tuned
 from lab.plan import Arm
 from lab.spec import ExperimentSpec, TrainingSpec
@@ -20,6 +20,9 @@ GRIDS: Mapping[str, Mapping[Effort, tuple[float, ...]]] = {
     "sgd": {"full": (0.05, 0.1, 0.2, 0.3, 0.5, 0.8), "quick": (0.1, 0.3, 0.6)},
     "adam": {"full": (0.0003, 0.001, 0.003, 0.01, 0.03), "quick": (0.001, 0.005, 0.02)},
 }
+
+INITIALIZATIONS = ("he_normal", "rai")
+"""The usual one for ReLU, and one that was made to keep its units alive (Lu et al. 2020)."""
 
 _START, _END = Reading("dead_fraction", "first"), Reading("dead_fraction", "last")
 _ACCURACY = Reading("test_accuracy")
@@ -55,6 +58,14 @@ def _judging(effort: Effort, evidence: Evidence) -> Mapping[str, Asked]:
         }
         found[optimizer] = _spec("relu", "leaky_relu", "elu", **shared)
         found[f"{optimizer}, batch norm"] = _spec("relu", normalization="batch", **shared)
+    (best,) = tuned(evidence["tuning: adam"]).values()
+    found["initializations"] = _spec(
+        "relu",
+        effort=effort,
+        optimizer="adam",
+        replicates=JUDGED[effort],
+        sweep=(("network.initialization", INITIALIZATIONS), (RATE, (best.rate,))),
+    )
     return {key: Asked(spec, (_START, _END, _ACCURACY)) for key, spec in found.items()}
 
 
@@ -114,6 +125,12 @@ def _died_in(evidence: Evidence, key: str, label: str) -> list[Sample]:
     return [Sample(told, _died(evidence[key], arm)) for told, arm in _arms(evidence, key, label)]
 
 
+def _spared_by_rai(evidence: Evidence) -> list[Sample]:
+    results = evidence["initializations"]
+    by = {arm.network.initialization: results.values[_END].get(arm.position, {}) for arm in results.arms()}
+    return [Sample("relu, adam, He's minus randomised asymmetric", minus(by["he_normal"], by["rai"]))]
+
+
 def _hurts(evidence: Evidence) -> list[Sample]:
     accuracy = evidence["adam"].values[_ACCURACY]
     pairs = zip(_arms(evidence, "adam", "relu"), _arms(evidence, "adam", "leaky_relu"), strict=True)
@@ -123,7 +140,7 @@ def _hurts(evidence: Evidence) -> list[Sample]:
     ]
 
 
-_EFFECT = "Share of hidden units that are dead on the probe at the end, minus that at step 0."
+_EFFECT = f"Share of hidden units that are dead on {PROBE} at the end, minus that at step 0."
 
 CLAIM = Claim(
     name="C6",
@@ -204,6 +221,20 @@ CLAIM = Claim(
             would_change="A learned shift several standard deviations below zero.",
             figure="adam, batch norm/dead_fraction",
             samples=_normalized,
+        ),
+        Part(
+            name="initialization",
+            statement="An asymmetric initialization (RAI) spares units: fewer are dead at the end than with He's.",
+            effect=f"Share of hidden units that are dead on {PROBE} at the end, He's initialization minus RAI, "
+            "at Adam's best rate, in pairs of equal replicates.",
+            direction="above",
+            sesoi=0.02,
+            explanation="RAI draws one positive weight or bias for each unit, which makes a unit that is off "
+            "everywhere rare at the start. Whether it stays on is for training to decide.",
+            would_change="A narrow and deep network, in which units are dead from the start: that is what RAI is "
+            "made for.",
+            figure="initializations/dead_fraction",
+            samples=_spared_by_rai,
         ),
         Part(
             name="hurts",

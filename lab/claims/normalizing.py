@@ -6,17 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lab.catalog.choices import NORMALIZATIONS
 from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, each, log_ratio, minus, somewhere
-from lab.claims.settings import EPOCHS, JUDGED, START, TUNED, on_digits
+from lab.claims.settings import EPOCHS, JUDGED, PROBE, START, TUNED, on_digits
 from lab.claims.tuning import RATE, SCORE, TUNING_SEED, judging, tuned
 from lab.spec import ExperimentSpec, TrainingSpec
 from lab.statistics import Values
 
-AFTER = "batch_after"
-# Where the lab can normalize after the activation, that is judged too.
-PLACES = tuple(name for name in ("batch", AFTER) if name in NORMALIZATIONS)
+PLACES = ("batch", "batch_after")
+"""Batch norm before the activation, and after it."""
 TRAINED = ("relu", "sigmoid", "tanh")
 RATES = (0.1, 0.3, 1.0)
 """A decade in which ReLU networks without batch norm go from their best learning rate to dead units."""
@@ -38,7 +36,7 @@ def _measuring(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
         points=10,
         sweep=((_NORMALIZATION, ("none", *PLACES)), (RATE, RATES)),
     )
-    grid = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0) if effort == "full" else (0.03, 0.3, 3.0)
+    grid = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0) if effort == "full" else (0.03, 0.3)
     sweep = ((_NORMALIZATION, ("none", *PLACES)), (RATE, grid))
     tuning = _deep(effort, replicates=TUNED[effort], seed=TUNING_SEED, sweep=sweep)
     return {
@@ -98,7 +96,7 @@ def _trains(evidence: Evidence, place: str) -> list[Sample]:
     ]
 
 
-_EFFECT = "Share of hidden units that are dead on the probe at the end, minus that at step 0."
+_EFFECT = f"Share of hidden units that are dead on {PROBE} at the end, minus that at step 0."
 _FASTER = (
     "ln of the mean training loss over all steps without batch norm minus that with it, 8 hidden layers, PyTorch's "
     "initialization, each at its own tuned learning rate. 0.1 is 10 %."
@@ -115,7 +113,7 @@ _AFTER_PARTS = (
         "that is off for every input. Whether units get there depends on the steps.",
         would_change="Learning rates other than this decade's.",
         figure="rates/dead_fraction",
-        samples=lambda evidence: _death(evidence, AFTER),
+        samples=lambda evidence: _death(evidence, "batch_after"),
     ),
     Part(
         name="trains_after",
@@ -126,7 +124,7 @@ _AFTER_PARTS = (
         explanation="Wherever it stands in a layer, the norm gives the next one inputs of mean zero and variance one.",
         would_change="Shallow networks, or an initialization that already keeps the signal's scale.",
         figure="",
-        samples=lambda evidence: _trains(evidence, AFTER),
+        samples=lambda evidence: _trains(evidence, "batch_after"),
     ),
 )
 
@@ -191,7 +189,7 @@ _PARTS = (
         figure="tuning/learning_curves",
         samples=lambda evidence: _trains(evidence, "batch"),
     ),
-    *(_AFTER_PARTS if AFTER in PLACES else ()),
+    *_AFTER_PARTS,
 )
 
 CLAIM = Claim(

@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, each, minus, only
-from lab.claims.settings import EPOCHS, JUDGED, TUNED, on_digits
+from lab.claims.settings import EPOCHS, JUDGED, PROBE, TUNED, on_digits
 from lab.claims.tuning import RATE, SCORE, TUNING_SEED, judging, tuned
 from lab.spec import ExperimentSpec, TrainingSpec
 
@@ -102,7 +102,7 @@ CLAIM = Claim(
         Part(
             name="live",
             statement="Where the network learns, no unit is dead: trained at its best learning rate.",
-            effect="Share of hidden units that are dead on the probe at the end: derivative exactly 0 on every input.",
+            effect=f"Share of hidden units that are dead on {PROBE} at the end: derivative exactly 0 on every one.",
             direction="within",
             sesoi=0.01,
             explanation="The derivative of sigmoid and tanh is nowhere exactly zero, only small: some gradient "
@@ -126,7 +126,7 @@ CLAIM = Claim(
         Part(
             name="at_any_rate",
             statement="They never die, whatever the learning rate.",
-            effect="Share of hidden units that are dead on the probe at the end, single precision, learning rate "
+            effect=f"Share of hidden units that are dead on {PROBE} at the end, single precision, learning rate "
             f"{HIGH:g}.",
             direction="within",
             sesoi=0.01,

@@ -13,6 +13,9 @@ JUDGED: Mapping[Effort, int] = {"full": 10, "quick": 5}
 TUNED: Mapping[Effort, int] = {"full": 3, "quick": 2}
 EPOCHS: Mapping[Effort, int] = {"full": 20, "quick": 10}
 
+PROBE = f"the probe of {RecordingSpec().probe_size} training inputs"
+"""A share of dead units means little without it."""
+
 START = TrainingSpec(learning_rate=1e-6, steps=1, epochs=None)
 """For what is measured before the first update: the one step that a run must have changes nothing that is read."""
 

@@ -15,9 +15,8 @@ from enum import Enum
 
 from lab.claims.claim import Claim, Direction, Effort, Part, Sample
 from lab.claims.evidence import Evidence
-from lab.statistics import MOST_MISSING, Estimate, estimate, wilson
+from lab.statistics import FEWEST, MOST_MISSING, Estimate, estimate, wilson
 
-FEWEST_NETWORKS = 5
 _ALPHA = 0.05
 
 
@@ -112,8 +111,8 @@ def _says_nothing(n: int, missing: int) -> str:
         return "there are no results yet"
     if missing > MOST_MISSING * (n + missing):
         return f"{missing} of {n + missing} planned values are missing (failed, cancelled, diverged or undefined)"
-    if n < FEWEST_NETWORKS:
-        return f"too few networks: {n}, and a verdict takes {FEWEST_NETWORKS}"
+    if n < FEWEST:
+        return f"too few networks: {n}, and a verdict takes {FEWEST}"
     return ""
 
 

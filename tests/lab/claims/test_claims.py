@@ -12,11 +12,11 @@ from lab.claims import CLAIMS
 from lab.claims.claim import EFFORTS, Asked, Claim, Effort
 from lab.claims.evidence import Reading
 from lab.claims.tuning import TUNING_SEED
-from lab.claims.verdict import FEWEST_NETWORKS, Verdict, judge
+from lab.claims.verdict import Verdict, judge
 from lab.claims.wording import say
 from lab.limits import Limits
 from lab.plan import Arm, plan
-from lab.statistics import Values
+from lab.statistics import FEWEST, Values
 from service.drawing import FIGURES
 from tests.lab.claims.evidence import evidence_of
 
@@ -64,7 +64,7 @@ def test_no_network_is_judged_that_was_tuned(name: str, effort: Effort) -> None:
     for key, asked in asked_by(CLAIMS[name], effort).items():
         assert (asked.spec.seed == TUNING_SEED) == key.startswith("tuning"), key
         if asked.spec.seed != TUNING_SEED:
-            assert asked.spec.replicates >= FEWEST_NETWORKS
+            assert asked.spec.replicates >= FEWEST
 
 
 @pytest.mark.parametrize("name", CLAIMS)
@@ -87,7 +87,7 @@ def test_every_part_is_judged_on_the_networks_that_were_planned(name: str, effor
         assert samples, part.name
         assert len({sample.label for sample in samples}) == len(samples), part.name
         for sample in samples:
-            assert sample.exact or len(sample.values) >= FEWEST_NETWORKS, part.name
+            assert sample.exact or len(sample.values) >= FEWEST, part.name
             assert None not in sample.values.values(), part.name
     for judged in judge(CLAIMS[name], evidence).parts:
         assert say(judged).startswith(judged.verdict.value.capitalize())
