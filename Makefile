@@ -9,7 +9,7 @@ DATA ?= lab-data
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test browser demo up test lint format bench clean
+.PHONY: help setup setup-test browser demo up claims test lint format bench clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ demo: setup ## Start a lab, ask it "Why ReLU?", print its answer, stop it
 
 up: setup ## Keep a lab running on this machine (PORT, DATA)
 	@$(BIN)/actlab up --port $(PORT) --data $(DATA)
+
+claims: setup ## Run all nine claims on a lab of their own and write docs/claims (QUICK=1: minutes, worth less)
+	@$(BIN)/python -m actlab.operate.claims $(if $(QUICK),--quick --pages claims-data/pages)
 
 browser: setup-test
 	@$(PYTHON) deploy/browser.py

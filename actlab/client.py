@@ -153,6 +153,45 @@ class Lab:
         """Every arm's mean and interval, and its paired difference from the baseline. Options: layer, at, level."""
         return self._connection.json("GET", _path(experiment_id, "comparison"), params={"metric": metric, **options})
 
+    def predictions(self, experiment_id: str, **filters: Any) -> Items:
+        """Theory beside the measurement at step 0: for each arm every layer's gradient ratio, variance, mean and dead
+        fraction, predicted and measured, and whether they agree. The filter is arm.
+        """
+        return self._items(_path(experiment_id, "predictions"), filters)
+
+    def claims(self) -> Items:
+        """What is said of activations, each claim with its parts and the experiments it begins with."""
+        return self._items("/v1/claims")
+
+    def ask_claim(self, name: str, *, effort: str = "full", round_id: str | None = None) -> Json:
+        """Asks for the next experiments of a claim: in the round under way, or in a new one; or in that round alone.
+
+        Asking again while they run submits nothing.
+        """
+        body = {"effort": effort} | ({} if round_id is None else {"round": round_id})
+        return self._connection.json("POST", _claim(name, "experiments"), body=body)
+
+    def verdict(self, name: str, **query: Any) -> Json:
+        """How a claim stands: parts, numbers, verdicts, and what is missing. By its latest whole round, or by query:
+        effort, round, or experiments (a list of ids).
+        """
+        return self._connection.json("GET", _claim(name, "verdict"), params=query)
+
+    def run_claim(self, name: str, *, effort: str = "full", wait: Callable[[str], Any] | None = None) -> Json:
+        """Goes through a claim, stage by stage, and returns its verdict. `wait` gets each experiment's id in turn."""
+        asked = self.ask_claim(name, effort=effort)
+        while True:
+            for experiment in asked["experiments"]:
+                (wait or self.wait)(experiment["id"])
+            if asked["stage"] >= asked["stages"]:
+                break
+            following = self.ask_claim(name, round_id=asked["round"])
+            if not following["submitted"]:
+                # Something was lost on the way: the verdict says what.
+                break
+            asked = following
+        return self.verdict(name, **({"round": asked["round"]} if asked["experiments"] else {}))
+
     def datasets(self) -> Items:
         """The data sets that can be asked for, each with its task and its parameters."""
         return self._items("/v1/datasets")
@@ -205,6 +244,10 @@ class Lab:
 
 def _path(experiment_id: str, *parts: str) -> str:
     return "/".join(("/v1/experiments", *(quote(part, safe="") for part in (experiment_id, *parts))))
+
+
+def _claim(name: str, *parts: str) -> str:
+    return "/".join(("/v1/claims", *(quote(part, safe="") for part in (name, *parts))))
 
 
 def _query(filters: Mapping[str, Any]) -> Json:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 Figure = dict[str, Any]
@@ -21,6 +21,26 @@ class Line:
     label: str
     x: Sequence[float]
     y: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Where theory has one arm's line: between low and high over x."""
+
+    x: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Theory:
+    """What is drawn of theory, by the position of its line: bands, named `name` in the legend, and where the lines show
+    a later step, the networks' means at step 0.
+    """
+
+    name: str
+    bands: Mapping[int, Band]
+    starts: Mapping[int, Line] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +71,13 @@ def over_steps(lines: Sequence[Line], *, title: str, y_title: str, logarithmic: 
     return _figure(data, title, x_axis, y_title, logarithmic=logarithmic)
 
 
-def over_layers(lines: Sequence[Line], *, title: str, y_title: str, logarithmic: bool = False) -> Figure:
-    """A line an arm over hidden layers, 1 next to the input."""
+def over_layers(
+    lines: Sequence[Line], *, title: str, y_title: str, logarithmic: bool = False, theory: Theory | None = None
+) -> Figure:
+    """A line an arm over hidden layers, 1 next to the input; behind it what theory has to say."""
     data = [_line(i, line, x=list(line.x), text=[f"layer {layer}" for layer in line.x]) for i, line in enumerate(lines)]
+    if theory is not None:
+        data = [*_bands(theory), *data, *_starts(theory)]
     x_axis = {"title": {"text": "hidden layer (1 is next to the input)"}, "dtick": 1}
     return _figure(data, title, x_axis, y_title, logarithmic=logarithmic)
 
@@ -95,6 +119,49 @@ def _line(i: int, line: Line, *, x: list[float], text: list[str]) -> Figure:
         "marker": {"size": 4},
         "hovertemplate": "%{fullData.name}, %{text}: %{y:.4g}<extra></extra>",
     }
+
+
+def _bands(theory: Theory) -> list[Figure]:
+    """One entry of the legend stands for all of them, and hides all."""
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": theory.name,
+            "x": [*band.x, *reversed(band.x)],
+            "y": [*band.high, *reversed(band.low)],
+            "fill": "toself",
+            "fillcolor": _translucent(_COLOURS[i % len(_COLOURS)]),
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+            "legendgroup": "theory",
+            "showlegend": nth == 0,
+        }
+        for nth, (i, band) in enumerate(theory.bands.items())
+    ]
+
+
+def _starts(theory: Theory) -> list[Figure]:
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "networks at step 0",
+            "x": list(line.x),
+            "y": list(line.y),
+            "text": [f"{line.label} at step 0, layer {layer}" for layer in line.x],
+            "marker": {"size": 7, "symbol": "circle-open", "color": _COLOURS[i % len(_COLOURS)]},
+            "hovertemplate": "%{text}: %{y:.4g}<extra></extra>",
+            "legendgroup": "start",
+            "showlegend": nth == 0,
+        }
+        for nth, (i, line) in enumerate(theory.starts.items())
+    ]
+
+
+def _translucent(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.2)"
 
 
 def _figure(data: list[Figure], title: str, x_axis: Figure, y_title: str, *, logarithmic: bool = False) -> Figure:

@@ -45,3 +45,19 @@ class RunResult:
     dead_fraction_end: tuple[float, ...]
     units_died: tuple[int, ...]
     units_revived: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedValue:
+    """What theory says of one quantity of an arm's layer at step 0, or of all its layers where `layer` is None.
+
+    The band from `low` to `high` is where the mean over networks agrees with `predicted`. All three are None where
+    theory has no answer, with the reason.
+    """
+
+    layer: int | None
+    quantity: str
+    predicted: float | None
+    low: float | None
+    high: float | None
+    reason: str = ""

@@ -9,14 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 
 MOST_MISSING = 0.1
 """Share of pairs that may lack a member before a comparison says nothing."""
 
+FEWEST = 5
+"""Networks below which nothing is said to be equal: four of them agree by chance too often."""
+
 _TOO_LARGE = "too large for a mean and an interval"
+_LARGEST_EXPONENT = math.log(np.finfo(np.float64).max)
 _EPSILON = float(np.finfo(np.float64).eps)
 
 Values = Mapping[int, float | None]
@@ -56,6 +61,16 @@ class ArmComparison:
     """None for a baseline itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Equivalence:
+    """Whether a mean over networks is 0 within a margin; `note` says why that is not known."""
+
+    n: int
+    missing: int
+    outcome: Literal["agrees", "disagrees", "inconclusive"]
+    note: str = ""
+
+
 def estimate(values: Iterable[float], *, level: float = 0.95, rounding: float = 0.0) -> Estimate:
     """The mean with its t interval at `level`. Values that differ by no more than `rounding` are the same value."""
     sample = np.asarray(list(values), dtype=np.float64)
@@ -76,6 +91,48 @@ def estimate(values: Iterable[float], *, level: float = 0.95, rounding: float = 
     if np.ptp(sample) <= rounding:
         return Estimate(n, mean, 0.0, mean, mean, "zero variance: all networks have the same value")
     return Estimate(n, mean, sd, mean - half, mean + half)
+
+
+def geometric(values: Iterable[float], *, level: float = 0.95) -> Estimate:
+    """The geometric mean of positive values, with the interval that their logarithms have. It has no `sd`."""
+    logarithm = estimate((math.log(value) for value in values), level=level)
+    mean, low, high = logarithm.mean, logarithm.low, logarithm.high
+    if max(mean or 0.0, high or 0.0) > _LARGEST_EXPONENT:
+        return Estimate(logarithm.n, None, None, None, None, _TOO_LARGE)
+    mean, low, high = (None if each is None else math.exp(each) for each in (mean, low, high))
+    return replace(logarithm, mean=mean, low=low, high=high, sd=None)
+
+
+def equivalence(differences: Values, *, margin: float, level: float = 0.9) -> Equivalence:
+    """Whether differences have mean 0 within `margin`: two one-sided t tests (Schuirmann 1987), which agree both at
+    p = (1 - level)/2 where the interval at `level` lies within the margin. Wholly beyond it, they disagree.
+    """
+    known = [difference for difference in differences.values() if difference is not None]
+    n, missing = len(known), len(differences) - len(known)
+    found = estimate(known, level=level)
+    if missing > MOST_MISSING * len(differences):
+        return Equivalence(n, missing, "inconclusive", f"{missing} of {len(differences)} networks have no value")
+    if n < FEWEST:
+        return Equivalence(n, missing, "inconclusive", f"fewer than {FEWEST} networks")
+    if found.low is None or found.high is None:
+        return Equivalence(n, missing, "inconclusive", found.note)
+    if -margin <= found.low and found.high <= margin:
+        return Equivalence(n, missing, "agrees")
+    if found.high < -margin or found.low > margin:
+        return Equivalence(n, missing, "disagrees")
+    return Equivalence(n, missing, "inconclusive", "the interval reaches across the end of the band")
+
+
+def wilson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
+    """The share of n networks that show something, with Wilson's score interval (1927): within [0, 1], and of some
+    width where none or all show it. `sd` is None: a share says it all.
+    """
+    if n == 0:
+        return Estimate(0, None, None, None, None, "no finished run has a value")
+    share, z = successes / n, float(ndtri(0.5 + level / 2))
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Estimate(n, share, None, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def compare(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lab.agreement import AGREES, DISAGREES, INCONCLUSIVE, Agreement
 from lab.statistics import ArmComparison, Difference, Estimate
 
 
@@ -25,6 +26,8 @@ class ArmSummary:
     failed: int
     diverged: int
     cancelled: int = 0
+    theory: Agreement | None = None
+    """The gradient ratio beside its prediction; None where none is on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def answer(
         *_ranking(arms, score),
         *_against_baseline(arms, baselines, score, level),
         *_gradients(arms),
+        *_theory(arms),
         *_dead(arms, probe_size),
         *_means(arms),
         *_missing(arms),
@@ -140,6 +144,19 @@ def _gradients(arms: Mapping[int, ArmSummary]) -> list[str]:
     change = "; it ".join(said)
     told = f"Before training, from each layer to the one below it, the squared per-sample gradient norm {change}."
     return [told, _VANISHING] if vanishing else [told]
+
+
+def _theory(arms: Mapping[int, ArmSummary]) -> list[str]:
+    """One sentence on how the gradient ratios fit their predictions, where there are both."""
+    said: dict[str, list[str]] = {AGREES: [], DISAGREES: [], INCONCLUSIVE: []}
+    for arm in arms.values():
+        if arm.theory is not None and arm.theory.outcome is not None:
+            measured, predicted = arm.theory.measured.mean, arm.theory.prediction.predicted
+            instead = f" (x {measured:.2g}, not x {predicted:.2g})" if arm.theory.outcome == DISAGREES else ""
+            said[arm.theory.outcome].append(arm.label + instead)
+    words = {AGREES: "agrees with it for", DISAGREES: "disagrees for", INCONCLUSIVE: "is inconclusive for"}
+    told = "; it ".join(f"{words[outcome]} {_listed(labels)}" for outcome, labels in said.items() if labels)
+    return [f"Theory of wide networks predicts the factor before training; the measured one {told}."] if told else []
 
 
 def _dead(arms: Mapping[int, ArmSummary], probe_size: int) -> list[str]:

@@ -83,6 +83,8 @@ def table(findings: Findings) -> dict[str, Any]:
             "dead_fraction_start": summary.dead_fraction_start.mean,
             "dead_fraction_end": summary.dead_fraction_end.mean,
             "gradient_ratio": summary.gradient_ratio.mean,
+            "gradient_ratio_predicted": summary.theory and summary.theory.prediction.predicted,
+            "gradient_ratio_agreement": summary.theory and summary.theory.outcome,
             "activation_mean": summary.activation_mean.mean,
             "n": summary.score.estimate.n,
             "failed": summary.failed,

@@ -6,6 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from lab.agreement import OUTCOMES
 from service.schemas import ExperimentSchema
 from store.models import STATES
 
@@ -28,8 +29,13 @@ def _state(description: str = "") -> Text:
     return Text(validate=ma.validate.OneOf(STATES), metadata={"description": description} if description else {})
 
 
-def _or_null(kind: type[ma.fields.Field[Any]], description: str = "") -> Any:
+def or_null(kind: type[ma.fields.Field[Any]], description: str = "") -> Any:
     return kind(allow_none=True, metadata={"description": description} if description else {})
+
+
+def outcome(description: str) -> Text:
+    """Of a measurement held against theory."""
+    return Text(allow_none=True, validate=ma.validate.OneOf([*OUTCOMES, None]), metadata={"description": description})
 
 
 class PlanAnswer(Answer):
@@ -70,12 +76,10 @@ class ExperimentAnswer(Answer):
     state = _state("An experiment ends when all its work has.")
     version = Whole()
     progress = Number(validate=ma.validate.Range(0, 1))
-    eta_s = _or_null(
-        Number, "Seconds until the end at the speed so far; null while that is unknown, and after the end."
-    )
+    eta_s = or_null(Number, "Seconds until the end at the speed so far; null while that is unknown, and after the end.")
     created_at = ma.fields.AwareDateTime()
-    started_at = _or_null(ma.fields.AwareDateTime)
-    finished_at = _or_null(ma.fields.AwareDateTime)
+    started_at = or_null(ma.fields.AwareDateTime)
+    finished_at = or_null(ma.fields.AwareDateTime)
     plan = ma.fields.Nested(PlanAnswer)
     runs = ma.fields.Nested(RunCounts)
     failures = ma.fields.List(ma.fields.Nested(FailureAnswer))
@@ -87,13 +91,13 @@ class ExperimentAnswer(Answer):
 
 class EventAnswer(Answer):
     at = ma.fields.AwareDateTime()
-    stack = _or_null(Whole, "Position of the stack that changed; null where it is the experiment.")
+    stack = or_null(Whole, "Position of the stack that changed; null where it is the experiment.")
     generation = Whole(metadata={"description": "0, and one more with every retry."})
-    attempt = _or_null(Whole, "How often the stack had been claimed.")
+    attempt = or_null(Whole, "How often the stack had been claimed.")
     from_state = Text(allow_none=True, validate=ma.validate.OneOf((*STATES, None)))
     to_state = _state()
     actor = Text(metadata={"description": "Who did it: api, sweeper, or a training process as host/worker/process."})
-    reason = _or_null(Text)
+    reason = or_null(Text)
 
 
 class DryRunAnswer(Answer):
@@ -104,10 +108,10 @@ class DryRunAnswer(Answer):
 
 class LayerAnswer(Answer):
     layer = Whole()
-    dead_fraction_start = _or_null(Number)
-    dead_fraction_end = _or_null(Number)
-    units_died = _or_null(Whole)
-    units_revived = _or_null(Whole)
+    dead_fraction_start = or_null(Number)
+    dead_fraction_end = or_null(Number)
+    units_died = or_null(Whole)
+    units_revived = or_null(Whole)
 
 
 class RunAnswer(Answer):
@@ -117,16 +121,16 @@ class RunAnswer(Answer):
     replicate = Whole()
     state = _state()
     stack = Whole(metadata={"description": "Position of the stack in which the run trains."})
-    diverged_at = _or_null(Whole, "Step at which the loss first became non-finite.")
-    train_loss = _or_null(Number)
-    probe_loss = _or_null(Number)
-    test_loss = _or_null(Number)
-    test_accuracy = _or_null(Number)
-    loss_auc = _or_null(Number)
-    dead_fraction_start = _or_null(Number)
-    dead_fraction_end = _or_null(Number)
-    units_died = _or_null(Whole)
-    units_revived = _or_null(Whole)
+    diverged_at = or_null(Whole, "Step at which the loss first became non-finite.")
+    train_loss = or_null(Number)
+    probe_loss = or_null(Number)
+    test_loss = or_null(Number)
+    test_accuracy = or_null(Number)
+    loss_auc = or_null(Number)
+    dead_fraction_start = or_null(Number)
+    dead_fraction_end = or_null(Number)
+    units_died = or_null(Whole)
+    units_revived = or_null(Whole)
     layers = ma.fields.List(ma.fields.Nested(LayerAnswer), allow_none=True)
 
 
@@ -135,7 +139,7 @@ class RowsAnswer(Answer):
         values=ma.fields.List(ma.fields.Raw()),
         metadata={"description": "Name to values: one list a column, all of one length."},
     )
-    next = _or_null(Text, "Cursor of the next page.")
+    next = or_null(Text, "Cursor of the next page.")
     probe_size = Whole(metadata={"description": _SMALLEST_PROBE})
 
 
@@ -143,11 +147,11 @@ class DifferenceAnswer(Answer):
     to = Text(metadata={"description": "Label of the arm compared with."})
     n = Whole(metadata={"description": "Pairs of equal seed that have both members."})
     missing = Whole()
-    mean = _or_null(Number)
-    low = _or_null(Number)
-    high = _or_null(Number)
-    p = _or_null(Number)
-    p_holm = _or_null(Number, "p adjusted (Holm) over all comparisons of this answer.")
+    mean = or_null(Number)
+    low = or_null(Number)
+    high = or_null(Number)
+    p = or_null(Number)
+    p_holm = or_null(Number, "p adjusted (Holm) over all comparisons of this answer.")
     note = Text()
 
 
@@ -160,10 +164,10 @@ class ComparedArmAnswer(Answer):
     cancelled = Whole()
     diverged = Whole()
     probe_size = Whole(metadata={"description": _PROBE})
-    mean = _or_null(Number)
-    sd = _or_null(Number)
-    low = _or_null(Number)
-    high = _or_null(Number)
+    mean = or_null(Number)
+    sd = or_null(Number)
+    low = or_null(Number)
+    high = or_null(Number)
     difference = ma.fields.Nested(DifferenceAnswer, allow_none=True)
     note = Text()
 
@@ -174,7 +178,7 @@ class ComparisonAnswer(Answer):
     layer = ma.fields.Raw(
         metadata={"type": ["string", "integer", "null"], "description": "Null where it plays no part."}
     )
-    at = _or_null(Text, "Null where it plays no part.")
+    at = or_null(Text, "Null where it plays no part.")
     level = Number()
     probe_size = Whole(metadata={"description": _SMALLEST_PROBE})
     baseline = Text()
@@ -182,9 +186,9 @@ class ComparisonAnswer(Answer):
 
 
 class EstimateAnswer(Answer):
-    mean = _or_null(Number)
-    low = _or_null(Number)
-    high = _or_null(Number)
+    mean = or_null(Number)
+    low = or_null(Number)
+    high = or_null(Number)
     n = Whole()
 
 
@@ -193,10 +197,12 @@ class SummaryRowAnswer(Answer):
     label = Text()
     test_accuracy = ma.fields.Nested(EstimateAnswer)
     test_loss = ma.fields.Nested(EstimateAnswer)
-    dead_fraction_start = _or_null(Number)
-    dead_fraction_end = _or_null(Number)
-    gradient_ratio = _or_null(Number)
-    activation_mean = _or_null(Number)
+    dead_fraction_start = or_null(Number)
+    dead_fraction_end = or_null(Number)
+    gradient_ratio = or_null(Number)
+    gradient_ratio_predicted = or_null(Number, "What theory predicts of it; null where it does not apply.")
+    gradient_ratio_agreement = outcome("Whether they agree; null where there is nothing to compare.")
+    activation_mean = or_null(Number)
     n = Whole()
     failed = Whole()
     cancelled = Whole()
@@ -220,6 +226,6 @@ class FigureAnswer(Answer):
 def page_of(item: type[Answer], name: str) -> type[Answer]:
     """The answer that holds one page of a list, and the cursor of the next."""
     page: type[Answer] = Answer.from_dict(  # type: ignore[assignment]  # from_dict keeps the class it is called on
-        {"items": ma.fields.List(ma.fields.Nested(item)), "next": _or_null(Text, "Cursor of the next page.")}, name=name
+        {"items": ma.fields.List(ma.fields.Nested(item)), "next": or_null(Text, "Cursor of the next page.")}, name=name
     )
     return page

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from lab.bands import gradient_band, value_band
 from lab.catalog.datasets import DATASETS
+from lab.catalog.predictions import GRADIENT_RATIO
 from lab.errors import NotFound, shown
-from lab.figures import Figure, Line, Point, intervals, over_layers, over_steps
+from lab.figures import Figure, Line, Point, Theory, intervals, over_layers, over_steps
 from lab.summary import SCORES, Score
 from service.findings import LEVEL, compared
-from store import queries, series, submissions
+from store import predictions, queries, series, submissions
 from store.metrics import metric_values
 from store.models import TERMINAL
 
@@ -80,13 +82,29 @@ def _gradient_flow(session: Session, subject: Subject) -> Figure:
     means = series.by_layer(session, subject.experiment_id, "delta_norm", subject.labels, at="first")
     title = subject.title("Per-sample gradient norm before training", *subject.live)
     y_title = "per-sample gradient norm (delta_norm)"
-    return over_layers(subject.lines(means), title=title, y_title=y_title, logarithmic=True)
+    lines = subject.lines(means)
+    predicted = predictions.predictions(session, subject.experiment_id, subject.labels, quantity=GRADIENT_RATIO)
+    bands = [gradient_band(line, predicted[arm]) for arm, line in zip(subject.labels, lines, strict=True)]
+    theory = Theory("theory, down from the last layer", {i: band for i, band in enumerate(bands) if band is not None})
+    return over_layers(lines, title=title, y_title=y_title, logarithmic=True, theory=theory)
 
 
 def _mean_activation(session: Session, subject: Subject) -> Figure:
     means = series.by_layer(session, subject.experiment_id, "activation_mean", subject.labels, at="last")
     title = subject.title("Mean activation at the last step", *subject.live)
-    return over_layers(subject.lines(means), title=title, y_title="mean activation (activation_mean)")
+    theory = _mean_at_the_start(session, subject)
+    y_title = "mean activation (activation_mean)"
+    return over_layers(subject.lines(means), title=title, y_title=y_title, theory=theory)
+
+
+def _mean_at_the_start(session: Session, subject: Subject) -> Theory:
+    """Theory is of step 0: beside its bands the figure shows what the networks' means were there."""
+    name, experiment_id = "activation_mean", subject.experiment_id
+    predicted = predictions.predictions(session, experiment_id, subject.labels, quantity=name)
+    bands = [value_band(predicted[arm], name) for arm in subject.labels]
+    lines = subject.lines(series.by_layer(session, experiment_id, name, subject.labels, at="first"))
+    known = {i: band for i, band in enumerate(bands) if band is not None}
+    return Theory("theory at step 0", known, {i: lines[i] for i in known})
 
 
 def _comparison(session: Session, subject: Subject) -> Figure:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from lab.agreement import Agreement, agreement, whole_network
 from lab.catalog.datasets import DATASETS
+from lab.catalog.predictions import GRADIENT_RATIO
 from lab.spec import ExperimentSpec
-from lab.statistics import ArmComparison, Estimate, compare, estimate
+from lab.statistics import ArmComparison, Estimate, compare, estimate, geometric
 from lab.summary import SCORES, ArmSummary, Score, answer
-from store import queries, submissions
+from store import predictions, queries, submissions
 from store.metrics import At, MetricValues, metric_values
 from store.models import Arm, Experiment
 
@@ -56,7 +57,8 @@ def find(session: Session, experiment_id: str) -> Findings:
 
     dead = values("dead_fraction", "last")
     start, end = _estimates(_where(values("dead_fraction", "first"), dead)), _estimates(dead)
-    ratio = _geometric(values("gradient_ratio", "first"))
+    ratios = values(GRADIENT_RATIO, "first")
+    ratio, theory = _geometric(ratios), _theory(session, experiment_id, ratios)
     mean = _estimates(values("activation_mean", "last"))
     summaries = {
         arm.position: ArmSummary(
@@ -69,6 +71,7 @@ def find(session: Session, experiment_id: str) -> Findings:
             failed=loss.failed[arm.position],
             cancelled=loss.cancelled[arm.position],
             diverged=loss.diverged[arm.position],
+            theory=theory.get(arm.position),
         )
         for arm in arms
     }
@@ -105,18 +108,16 @@ def _estimates(values: Values) -> dict[int, Estimate]:
 
 def _geometric(values: Values) -> dict[int, Estimate]:
     """Ratios are averaged by their logarithms: halving and doubling cancel."""
-    return {arm: _exp(_logarithms(replicates.values())) for arm, replicates in values.items()}
+    return {
+        arm: geometric((ratio for ratio in replicates.values() if ratio), level=LEVEL)
+        for arm, replicates in values.items()
+    }
 
 
-def _logarithms(ratios: Iterable[float | None]) -> Estimate:
-    return estimate((math.log(ratio) for ratio in ratios if ratio), level=LEVEL)
-
-
-def _exp(logarithm: Estimate) -> Estimate:
-    mean, low, high = (
-        None if value is None else math.exp(value) for value in (logarithm.mean, logarithm.low, logarithm.high)
-    )
-    return replace(logarithm, mean=mean, low=low, high=high, sd=None)
+def _theory(session: Session, experiment_id: str, ratios: Values) -> dict[int, Agreement]:
+    """The gradient ratio of whole networks beside its prediction, of the arms that have predictions on record."""
+    predicted = predictions.predictions(session, experiment_id, list(ratios), quantity=GRADIENT_RATIO)
+    return {arm: agreement(whole_network(found), ratios[arm]) for arm, found in predicted.items() if found}
 
 
 def _where(values: Values, known: Values) -> Values:

@@ -184,6 +184,12 @@ class CurvesQuery(RowsQuery):
     columns = FieldNames((*CURVES, "undefined"), data_key="fields")
 
 
+class PredictionsQuery(Strict):
+    arm = ListOf(WholeText(0, "arms"), 1, "arms", load_default=())
+    limit = PageSize()
+    cursor = _cursor()
+
+
 class ComparisonQuery(Strict):
     metric = Choice((*CURVES, *DERIVED, *MEASUREMENTS), required=True)
     layer = LayerOrMean(

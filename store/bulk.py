@@ -29,8 +29,8 @@ def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows
     driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]  # it is psycopg's
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(sql.Identifier(table.name), columns)
-    # Binary is three times as fast as text; it wants each column's type said.
-    types = [table.c[name].type.compile(connection.dialect).lower() for name in names]
+    # Binary is three times as fast as text; it wants each column's type said, without its length.
+    types = [table.c[name].type.compile(connection.dialect).lower().partition("(")[0] for name in names]
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         copy.set_types(types)
         for row in rows:

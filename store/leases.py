@@ -76,6 +76,18 @@ def claim(session: Session, *, worker: str, lease_s: float) -> Claim | None:
     return claim
 
 
+def held_by(session: Session, *, worker: str) -> Claim | None:
+    """What `worker` has claimed last and still holds: it may not know, where the answer to its commit was lost."""
+    row = session.execute(_held_by(worker, *_CLAIM)).one_or_none()
+    return None if row is None else _claim_of(row)
+
+
+def has_left(session: Session, claim: Claim, state: str) -> bool:
+    """Whether this claim was the stack's last one, and has left it in `state`."""
+    left = sa.select(Stack.id).where(Stack.id == claim.stack_id, Stack.attempt == claim.attempt, Stack.state == state)
+    return session.scalar(left) is not None
+
+
 def hold(session: Session, claim: Claim, *, step: int | None = None) -> int:
     """The fence: raises LeaseLost unless the stack is still this claim's, and keeps it so for the rest of the
     transaction. Notes the step reached, where one is given. Returns the number of steps that the stack trains.
@@ -165,21 +177,16 @@ def expire(session: Session, *, max_losses: int) -> str | None:
     row = session.execute(late.limit(1).with_for_update(skip_locked=True, key_share=True)).one_or_none()
     if row is None:
         return None
-    lost = Claim(
-        row.id, row.attempt, row.experiment_id, row.position, row.generation, row.lease_owner or "an unknown worker"
-    )
-    return lose(session, lost, max_losses=max_losses, actor=SWEEPER, reason="its lease ran out")
+    return lose(session, _claim_of(row), max_losses=max_losses, actor=SWEEPER, reason="its lease ran out")
 
 
 def lose_held_by(session: Session, *, worker: str, how: str, settings: Settings) -> str | None:
     """Loses the stack that the training process `worker` held when it ended, with the signal or exit code `how`.
     Returns the stack's new state, or None where it held none.
     """
-    held = sa.select(*_CLAIM, Stack.cost_flops, Stack.steps)
-    row = session.execute(held.where(Stack.state == RUNNING, Stack.lease_owner == worker)).one_or_none()
+    row = session.execute(_held_by(worker, *_CLAIM, Stack.cost_flops, Stack.steps)).one_or_none()
     if row is None:
         return None
-    lost = Claim(row.id, row.attempt, row.experiment_id, row.position, row.generation, worker)
     allowed_s = deadline_s(settings, cost_flops=row.cost_flops, steps=row.steps)
     overdue = sa.select(Stack.id).where(Stack.id == row.id, Stack.started_at < database_now(-allowed_s))
     # At its deadline a process ends itself with this code.
@@ -187,11 +194,22 @@ def lose_held_by(session: Session, *, worker: str, how: str, settings: Settings)
         reason, error_class = f"it had not ended {allowed_s:.0f} s after its start", DEADLINE
     else:
         reason, error_class = f"its process ended with {how}{_GUESSES.get(how, '')}", WORKER_LOST
+    lost = _claim_of(row)
     return lose(session, lost, max_losses=settings.max_losses, actor=worker, reason=reason, error_class=error_class)
 
 
 _GUESSES = {"signal 9 (SIGKILL)": ", as where memory runs out"}
 _CLAIM = (Stack.id, Stack.attempt, Stack.experiment_id, Stack.position, Stack.generation, Stack.lease_owner)
+
+
+def _claim_of(row: sa.Row[*tuple[Any, ...]]) -> Claim:
+    owner = row.lease_owner or "an unknown worker"
+    return Claim(row.id, row.attempt, row.experiment_id, row.position, row.generation, owner)
+
+
+def _held_by(worker: str, *columns: Any) -> sa.Select[*tuple[Any, ...]]:
+    held = sa.select(*columns).where(Stack.state == RUNNING, Stack.lease_owner == worker)
+    return held.order_by(Stack.started_at.desc()).limit(1)
 
 
 def _next_in_line() -> sa.Select[int, int, str, int, int]:

@@ -66,6 +66,18 @@ def metric_values(
     return MetricValues(values, failed, cancelled, diverged)
 
 
+def gradient_ratio(first: float | None, last: float | None, n_layers: int) -> float | None:
+    """The factor by which the squared norm changes per layer from the last of `n_layers` to the first.
+
+    Undefined with one layer, and where a gradient is zero. By logarithms, so that the squares of tiny norms do not
+    vanish.
+    """
+    if not first or not last or n_layers < 2:
+        return None
+    exponent = 2 * (math.log(first) - math.log(last)) / (n_layers - 1)
+    return math.exp(exponent) if exponent < _LARGEST_EXPONENT else None
+
+
 def _run_level(session: Session, experiment_id: str, metric: str) -> dict[int, float | None]:
     query = sa.select(Run.id, getattr(Run, metric)).where(Run.experiment_id == experiment_id)
     return dict(session.execute(query).all())
@@ -79,7 +91,7 @@ def _by_step(session: Session, experiment_id: str, metric: str, layer: int | Non
     rows = session.execute(query.order_by(Measurement.run_id, Measurement.step).execution_options(yield_per=5000))
     values = {}
     for run_id, points in groupby(rows, key=itemgetter(0)):
-        read = ((step, _ratio(*rest) if metric == GRADIENT_RATIO else rest[0]) for _, step, *rest in points)
+        read = ((step, gradient_ratio(*rest) if metric == GRADIENT_RATIO else rest[0]) for _, step, *rest in points)
         values[run_id] = _mean_over_steps([(step, value) for step, value in read if value is not None])
     return values
 
@@ -111,16 +123,6 @@ def _recorded(experiment_id: str) -> sa.Select[*tuple[Any, ...]]:
         .join(Stack, Stack.id == Run.stack_id)
     )
     return query.where(Run.experiment_id == experiment_id, Run.state == SUCCEEDED)
-
-
-def _ratio(first: float | None, last: float | None, n_layers: int) -> float | None:
-    """Undefined with one layer, and where a gradient is zero. By logarithms, so that the squares of tiny norms do not
-    vanish.
-    """
-    if not first or not last or n_layers < 2:
-        return None
-    exponent = 2 * (math.log(first) - math.log(last)) / (n_layers - 1)
-    return math.exp(exponent) if exponent < _LARGEST_EXPONENT else None
 
 
 def _mean_over_steps(points: Sequence[tuple[int, float]]) -> float | None:

@@ -52,6 +52,23 @@ def arms(session: Session, experiment_id: str) -> list[Arm]:
     return list(session.scalars(sa.select(Arm).where(Arm.experiment_id == experiment_id).order_by(Arm.position)))
 
 
+def page_of_arms(
+    session: Session, experiment_id: str, *, positions: Sequence[int] = (), limit: int, after: str | None = None
+) -> tuple[list[Arm], str | None]:
+    """A page of arms by position, of all where none is named, and the cursor of the next one. Raises InvalidRequest
+    where `after` is no cursor.
+    """
+    query = sa.select(Arm).where(Arm.experiment_id == experiment_id).order_by(Arm.position).limit(limit + 1)
+    if positions:
+        query = query.where(Arm.position.in_(positions))
+    if after is not None:
+        query = query.where(Arm.position > pages.position(after, int)[0])
+    found = list(session.scalars(query))
+    if len(found) <= limit:
+        return found, None
+    return found[:limit], pages.cursor(found[limit - 1].position)
+
+
 def runs(
     session: Session, experiment_id: str, *, filters: RunFilters, limit: int, after: str | None = None
 ) -> tuple[list[RunRow], str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.records import FloatArray, StackRecord
 from store import bulk
 from store.leases import Claim, hold
-from store.models import Arm, Curve, Measurement, Run
+from store.models import Arm, Curve, Experiment, Measurement, Run
 from store.transitions import BLIND
 from store.undefined import reasons
 
@@ -25,6 +26,13 @@ def begin(session: Session, claim: Claim, *, step: int = 0, recorded_step: int =
     of_stack = sa.select(Run.id).where(Run.stack_id == claim.stack_id)
     _remove(session, of_stack, recorded_step + 1)
     return list(session.scalars(of_stack.order_by(Run.stack_position)))
+
+
+def asked(session: Session, claim: Claim) -> tuple[dict[str, Any], str]:
+    """The spec that the stack is a part of, and its digest: of a deleted experiment as well, until its work stops."""
+    of = sa.select(Experiment.spec, Experiment.spec_digest).where(Experiment.id == claim.experiment_id)
+    row = session.execute(of).one()
+    return row.spec, row.spec_digest
 
 
 def members(session: Session, stack_id: int) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Experiments as their owner handles them: submitted, found, listed, cancelled, deleted."""
+"""Experiments as their owner handles them: submitted, found, listed, cancelled."""
 
 from __future__ import annotations
 
@@ -102,6 +102,11 @@ def drafted_arm(arm: PlannedArm) -> Arm:
     )
 
 
+def is_kept(session: Session, experiment_id: str) -> bool:
+    """Whether the experiment is on record."""
+    return session.scalar(sa.select(Experiment.id).where(Experiment.id == experiment_id)) is not None
+
+
 def find_by_key(session: Session, owner: str, key: str) -> Experiment | None:
     return session.scalar(sa.select(Experiment).where(Experiment.owner == owner, Experiment.idempotency_key == key))
 
@@ -109,7 +114,7 @@ def find_by_key(session: Session, owner: str, key: str) -> Experiment | None:
 def get(session: Session, experiment_id: str) -> Experiment:
     """Raises NotFound."""
     experiment = session.get(Experiment, experiment_id, populate_existing=True)
-    if experiment is None:
+    if experiment is None or experiment.deleted_at is not None:
         raise NotFound(f"There is no experiment {experiment_id!r}.")
     return experiment
 
@@ -130,6 +135,13 @@ def list_experiments(
         return found, None
     last = found[limit - 1]
     return found[:limit], pages.cursor(last.created_at.isoformat(), last.id)
+
+
+def has_tag(session: Session, tag: str) -> sa.ColumnElement[bool]:
+    """Whether an experiment carries `tag`, on either database."""
+    each = sa.func.json_array_elements_text if session.get_bind().dialect.name == "postgresql" else sa.func.json_each
+    tags = each(Experiment.tags).table_valued("value")
+    return sa.exists().where(tags.c.value == tag)
 
 
 def counts(session: Session, experiment_id: str) -> Counts:
@@ -167,25 +179,16 @@ def cancel(session: Session, experiment_id: str) -> Experiment:
         return experiment
     if experiment.state in TERMINAL:
         raise Conflict(f"The experiment has already ended: it has {experiment.state}.")
-    _cancel_queued(session, experiment_id)
-    running = (
-        sa.update(Stack)
-        .where(Stack.experiment_id == experiment_id, Stack.state == RUNNING)
-        .values(cancel_requested=True)
-    )
-    session.execute(running, execution_options=BLIND)
+    stop(session, experiment_id)
     settle(session, experiment_id, actor=API)
     return get(session, experiment_id)
 
 
-def delete(session: Session, experiment_id: str) -> None:
-    """Removes the experiment with all its results, in any state. A worker that still trains it loses its lease.
-    Raises NotFound.
-    """
-    lock_stacks(session, experiment_id)
-    gone = sa.delete(Experiment).where(Experiment.id == experiment_id).returning(Experiment.id)
-    if session.scalar(gone, execution_options=BLIND) is None:
-        raise NotFound(f"There is no experiment {experiment_id!r}.")
+def stop(session: Session, experiment_id: str) -> None:
+    """Queued stacks end now, running ones are asked to. Whoever calls has locked them, and settles."""
+    _cancel_queued(session, experiment_id)
+    running = sa.update(Stack).where(Stack.experiment_id == experiment_id, Stack.state == RUNNING)
+    session.execute(running.values(cancel_requested=True), execution_options=BLIND)
 
 
 def _add_work(session: Session, experiment_id: str, plan: Plan) -> None:
@@ -246,10 +249,11 @@ def _cancel_queued(session: Session, experiment_id: str) -> None:
 
 
 def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[sa.ColumnElement[bool]]:
+    yield Experiment.deleted_at.is_(None)
     if filters.state is not None:
         yield Experiment.state == filters.state
     if filters.tag is not None:
-        yield _has_tag(session, filters.tag)
+        yield has_tag(session, filters.tag)
     if filters.name is not None:
         yield Experiment.name.icontains(filters.name, autoescape=True)
     if filters.activation is not None:
@@ -260,12 +264,6 @@ def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[sa.Col
         yield Experiment.created_at > filters.created_after
     if filters.created_before is not None:
         yield Experiment.created_at < filters.created_before
-
-
-def _has_tag(session: Session, tag: str) -> sa.ColumnElement[bool]:
-    each = sa.func.json_array_elements_text if session.get_bind().dialect.name == "postgresql" else sa.func.json_each
-    tags = each(Experiment.tags).table_valued("value")
-    return sa.exists().where(tags.c.value == tag)
 
 
 def _created(after: str) -> tuple[sa.ColumnElement[datetime], sa.ColumnElement[str]]:

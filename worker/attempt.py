@@ -13,7 +13,8 @@ import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from lab.errors import Unavailable
+from lab.errors import LeaseLost, Unavailable
+from store import leases
 from store.database import Database
 from store.leases import Claim, Flags, RanOn
 from store.settings import Settings
@@ -63,6 +64,16 @@ class Attempt:
         `write` must do no harm the second time.
         """
         return self._patiently(self.workplace.database.writing, write)
+
+    def leave(self, write: Callable[[Session], None], state: str) -> None:
+        """As `persist`, for the write that leaves the stack in `state`. Where this claim has done so already, that was
+        a commit whose answer was lost.
+        """
+        try:
+            self.persist(write)
+        except LeaseLost:
+            if not self.fetch(lambda session: leases.has_left(session, self.claim, state)):
+                raise
 
     def fetch(self, read: Callable[[Session], Done]) -> Done:
         """What `read` returns, once the database answers."""

@@ -17,11 +17,13 @@ from lab.errors import LeaseLost, shown
 from lab.plan import Run, Stack, arms_of
 from lab.records import RunResult
 from lab.spec import ExperimentSpec
-from store import leases, results, submissions
+from store import leases, predictions, results
 from store.checkpoints import Checkpoint, forget
+from store.database import CommitUnknown
 from store.deadlines import deadline_s
 from store.leases import Claim
-from worker import datasets
+from store.models import CANCELLED, FAILED, QUEUED, SUCCEEDED
+from worker import datasets, theory
 from worker.attempt import Attempt, Workplace
 from worker.checkpoints import Checkpoints, conditions
 from worker.engine import StackTraining
@@ -46,8 +48,7 @@ class End(Enum):
 
 def train_next(workplace: Workplace) -> bool:
     """Claims one waiting stack and trains it. False where none waits. Every write is fenced by the claim."""
-    with workplace.database.writing() as session:
-        claim = leases.claim(session, worker=workplace.name, lease_s=workplace.settings.lease_s)
+    claim = _claimed(workplace)
     if claim is None:
         return False
     started = time.monotonic()
@@ -57,6 +58,15 @@ def train_next(workplace: Workplace) -> bool:
     took_s = round(time.monotonic() - started, 3)
     _log.info("stack_ended", stack_id=claim.stack_id, attempt=claim.attempt, end=end.value, took_s=took_s)
     return True
+
+
+def _claimed(workplace: Workplace) -> Claim | None:
+    try:
+        with workplace.database.writing() as session:
+            return leases.claim(session, worker=workplace.name, lease_s=workplace.settings.lease_s)
+    except CommitUnknown:
+        with workplace.database.reading() as session:
+            return leases.held_by(session, worker=workplace.name)
 
 
 def _train_or_fail(attempt: Attempt) -> End:
@@ -75,7 +85,7 @@ def _fail(attempt: Attempt, error: Exception) -> End:
     what = {"error_class": type(error).__name__, "error": shown(str(error), 500)}
     ran_on = attempt.workplace.ran_on
     try:
-        attempt.persist(lambda session: leases.fail(session, attempt.claim, **what, ran_on=ran_on))
+        attempt.leave(lambda session: leases.fail(session, attempt.claim, **what, ran_on=ran_on), FAILED)
     except LeaseLost:
         return End.LOST
     return End.FAILED
@@ -85,7 +95,7 @@ def _train(attempt: Attempt) -> End:
     work = _prepared(attempt)
     outcomes = in_slices(len(work.run_ids), partial(_train_runs, attempt, work))
     ran_on = attempt.workplace.ran_on
-    attempt.persist(lambda session: leases.finish(session, attempt.claim, outcomes, ran_on))
+    attempt.leave(lambda session: leases.finish(session, attempt.claim, outcomes, ran_on), SUCCEEDED)
     return End.FINISHED
 
 
@@ -109,16 +119,27 @@ def _prepared(attempt: Attempt) -> Work:
     run_ids = attempt.persist(lambda session: _begin(session, attempt.claim, found))
     data = datasets.load(stack.shape.dataset)
     probe = datasets.probe_indices(stack.shape.dataset, stack.probe_size)
+    _predict(attempt, stack, data.x_train[probe])
     return Work(stack, run_ids, data, probe, checkpoints)
+
+
+def _predict(attempt: Attempt, stack: Stack, x: NDArray[np.float64]) -> None:
+    """Keeps what theory says of the arms whose first run is in the stack, unless an earlier attempt has. x: the probe's
+    inputs, (M, D).
+    """
+    positions = attempt.fetch(lambda session: predictions.unpredicted(session, attempt.claim))
+    if positions:
+        found = theory.overlays(stack, positions, x)
+        attempt.persist(lambda session: predictions.record(session, attempt.claim, found))
 
 
 def _opened(session: Session, claim: Claim) -> tuple[Stack, str]:
     """The stack as its rows say, and the digest of its experiment's spec."""
-    experiment = submissions.get(session, claim.experiment_id)
-    spec = ExperimentSpec.from_json(experiment.spec)
+    asked, digest = results.asked(session, claim)
+    spec = ExperimentSpec.from_json(asked)
     arms = arms_of(spec)
     runs = tuple(Run(arms[position], replicate) for position, replicate in results.members(session, claim.stack_id))
-    return Stack(claim.position, runs, spec.seed, spec.recording), experiment.spec_digest
+    return Stack(claim.position, runs, spec.seed, spec.recording), digest
 
 
 def _begin(session: Session, claim: Claim, found: Checkpoint | None) -> list[int]:
@@ -164,11 +185,11 @@ def _advance(attempt: Attempt, training: StackTraining, step: int, recorded: int
     while True:
         flags = attempt.flags
         if flags.cancel_requested:
-            attempt.persist(partial(leases.cancelled, claim=attempt.claim))
+            attempt.leave(partial(leases.cancelled, claim=attempt.claim), CANCELLED)
             raise Stopped(End.CANCELLED)
         if flags.yield_requested:
             checkpoints.keep(training, recorded)
-            attempt.persist(partial(leases.give_back, claim=attempt.claim))
+            attempt.leave(partial(leases.give_back, claim=attempt.claim), QUEUED)
             raise Stopped(End.GIVEN_BACK)
         if training.step >= step:
             return

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from actlab.cli.claims import claim, claims
 from actlab.cli.experiments import cancel, delete, history, list_experiments, retry, show, wait
 from actlab.cli.frame import Speaking
 from actlab.cli.local import demo, up
-from actlab.cli.results import compare, export, report
+from actlab.cli.results import compare, export, predictions, report
 from actlab.cli.run import run
 
 
@@ -26,5 +27,22 @@ def main() -> None:
     """
 
 
-for command in (up, demo, run, list_experiments, show, wait, compare, export, report, history, cancel, retry, delete):
+for command in (
+    up,
+    demo,
+    run,
+    list_experiments,
+    show,
+    wait,
+    compare,
+    predictions,
+    export,
+    report,
+    claims,
+    claim,
+    history,
+    cancel,
+    retry,
+    delete,
+):
     main.add_command(command)

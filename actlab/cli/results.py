@@ -1,4 +1,4 @@
-"""Commands on results: compare, export, report."""
+"""Commands on results: compare, predictions, export, report."""
 
 from __future__ import annotations
 
@@ -45,6 +45,23 @@ def compare(experiment_id: str, *, metric: str | None, as_json: bool, url: str |
         experiment = find(lab, experiment_id)
         answer = lab.comparison(experiment["id"], metric or score(lab, experiment), **said)
     print_json(answer) if as_json else console().print(tables.comparison(answer))
+
+
+@click.command()
+@id_argument
+@click.option("--arm", type=click.IntRange(0), multiple=True, help="Only these, by position; may be repeated.")
+@json_option
+@url_option
+def predictions(experiment_id: str, *, arm: tuple[int, ...], as_json: bool, url: str | None) -> None:
+    """Show theory of wide networks beside what was measured before training, and whether they agree.
+
+    \b
+    actlab predictions last
+    actlab predictions last --arm 0 --json
+    """
+    with Lab(url) as lab:
+        answer = lab.predictions(find(lab, experiment_id)["id"], **({"arm": list(arm)} if arm else {}))
+    print_json(answer) if as_json else console().print(tables.predictions(answer))
 
 
 @click.command()

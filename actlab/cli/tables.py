@@ -150,6 +150,29 @@ def comparison(answer: Json) -> RenderableType:
     return Group(Text(caption(answer)), table, Text(words, style="dim"))
 
 
+def predictions(arms: Sequence[Json]) -> RenderableType:
+    """Every arm's layers: what theory predicts with its band, and what networks show with their interval."""
+    table = _table("label", "layer", "quantity", "predicted\n[band]", "measured\n[90 %]", "n", "agreement", "note")
+    for arm in arms:
+        if arm["note"]:
+            table.add_row(Text(arm["label"]), *[NONE] * 6, Text(arm["note"]))
+        for row in arm["predictions"]:
+            table.add_row(
+                Text(arm["label"]),
+                "all" if row["layer"] is None else str(row["layer"]),
+                row["quantity"],
+                _with_interval({"mean": row["predicted"], "low": row["low"], "high": row["high"]}, number),
+                _with_interval(row["measured"], number),
+                str(row["measured"]["n"]),
+                row["agreement"] or NONE,
+                Text(row["reason"]),
+            )
+    words = (
+        "Before training. They agree where the interval lies within the band; dead units depend on the probe's size."
+    )
+    return Group(table, Text(words, style="dim"))
+
+
 def caption(answer: Json) -> str:
     """`dead_fraction, at the last recorded step, mean over layers, on a probe of 512 training inputs`."""
     said = [answer["metric"]]

@@ -2,5 +2,5 @@
 
 `gaussian` integrates, `closed` and `moments` average an activation over a normal pre-activation, `variance` iterates
 the variance of a layer, `offsets` tells a layer's units apart, `prediction` answers for an arm, `death` for ReLU units,
-`breakpoints` along a segment.
+`breakpoints` along a segment; `overlay` is what is kept of them.
 """

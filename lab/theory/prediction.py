@@ -41,7 +41,8 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class LayerPrediction:
-    """Layer `layer`, from 1: the variance of h, the mean of phi(h), and |delta^l|^2 / |delta^(l+1)|^2 with its band.
+    """Layer `layer`, from 1: the variance of h, mean and standard deviation of phi(h), and the gradient ratio
+    |delta^l|^2 / |delta^(l+1)|^2 with its band.
 
     `ratio` is None for the last layer, which has no next, and where a gradient is 0.
     """
@@ -49,6 +50,7 @@ class LayerPrediction:
     layer: int
     variance: float
     activation_mean: float
+    activation_std: float
     ratio: float | None
     band: Band | None
 
@@ -98,6 +100,7 @@ def predict(arm: Arm, inputs: Inputs) -> Prediction:
                 layer=i + 1,
                 variance=layer.variance,
                 activation_mean=layer.moments.mean,
+                activation_std=math.sqrt(max(0.0, layer.moments.variance)),
                 ratio=ratio,
                 band=band(layer.moments, width=arm.network.width, uneven=uneven),
             )

@@ -123,6 +123,16 @@ def test_json_is_all_that_goes_to_standard_output(lab_up: Up, answered: Json) ->
     assert json.loads(actlab(lab_up, "compare", answered["id"], "--json").stdout)["metric"] == "test_accuracy"
 
 
+def test_predictions_stand_beside_what_was_measured_or_say_why_not(lab_up: Up, answered: Json) -> None:
+    result = actlab(lab_up, "predictions", answered["id"], "--arm", "0")
+    as_json = actlab(lab_up, "predictions", answered["id"], "--json")
+
+    assert result.exit_code == 0, result.output
+    assert "8 units are too few" in result.stdout
+    assert "tanh" not in result.stdout
+    assert [arm["label"] for arm in json.loads(as_json.stdout)] == ["relu", "tanh"]
+
+
 def test_compare_shows_intervals_and_differences(lab_up: Up, answered: Json) -> None:
     result = actlab(lab_up, "compare", answered["id"], "--metric", "activation_mean", "--layer", "1", "--at", "first")
 

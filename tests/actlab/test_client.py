@@ -71,11 +71,13 @@ def test_csv_has_a_line_for_every_row(lab: Lab, answered: Json) -> None:
 
 def test_what_follows_is_all_there(lab: Lab, answered: Json, tmp_path: Path) -> None:
     comparison = lab.comparison(answered["id"], "dead_fraction", layer=1, at="first")
+    predictions = lab.predictions(answered["id"], arm=[1])
     summary = lab.summary(answered["id"])
     figure = lab.figure(answered["id"], "learning_curves")
     report = lab.report(answered["id"], tmp_path / "report.html")
 
     assert comparison["layer"] == 1
+    assert [(arm["label"], len(arm["predictions"])) for arm in predictions] == [("tanh", 2 * 4 + 1)]
     assert [row["label"] for row in summary["table"]] == ["relu", "tanh"]
     assert summary["answer"]
     assert figure["data"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lab.statistics import compare, estimate, holm
+from lab.statistics import FEWEST, compare, equivalence, estimate, geometric, holm, wilson
 
 
 def test_an_interval_is_student_s_t() -> None:
@@ -126,3 +126,57 @@ def test_an_arm_that_no_run_finished_is_there_with_n_zero() -> None:
     assert compared[1].estimate.n == 0
     assert compared[1].difference is not None
     assert compared[1].difference.missing == 2
+
+
+@pytest.mark.parametrize("level", [0.9, 0.8])
+def test_an_equivalence_is_two_one_sided_t_tests(level: float) -> None:
+    rng, margin, outcomes = np.random.default_rng(4), 0.05, set()
+    for mean in np.linspace(-0.1, 0.1, 41):
+        sample = rng.normal(mean, 0.04, size=12)
+
+        found = equivalence(dict(enumerate(sample)), margin=margin, level=level)
+
+        above = stats.ttest_1samp(sample, -margin, alternative="greater").pvalue
+        below = stats.ttest_1samp(sample, margin, alternative="less").pvalue
+        alpha = (1 - level) / 2
+        assert (found.outcome == "agrees") == (max(above, below) <= alpha)
+        assert (found.outcome == "disagrees") == (min(1 - above, 1 - below) < alpha)
+        outcomes.add(found.outcome)
+    assert outcomes == {"agrees", "disagrees", "inconclusive"}
+
+
+def test_at_the_end_of_the_margin_five_percent_agree_by_chance() -> None:
+    samples = np.random.default_rng(5).normal(0.05, 0.01, size=(2000, 10))
+
+    agreed = np.mean([equivalence(dict(enumerate(s)), margin=0.05).outcome == "agrees" for s in samples])
+
+    # Binomial standard deviation of the share: 0.5 points.
+    assert 0.035 <= agreed <= 0.065
+
+
+def test_too_few_networks_are_never_equal() -> None:
+    values: dict[int, float | None] = dict.fromkeys(range(FEWEST - 1), 0.0)
+
+    assert equivalence(values, margin=1.0).outcome == "inconclusive"
+    assert equivalence(values | {9: 0.0}, margin=1.0).outcome == "agrees"
+    assert equivalence({}, margin=1.0).outcome == "inconclusive"
+
+
+def test_a_geometric_mean_is_that_of_the_logarithms() -> None:
+    sample = np.random.default_rng(6).lognormal(1, 0.5, size=9)
+
+    found = geometric(sample)
+
+    low, high = stats.t.interval(0.95, 8, loc=np.log(sample).mean(), scale=stats.sem(np.log(sample)))
+    assert found.mean == pytest.approx(stats.gmean(sample), rel=1e-12)
+    assert (found.low, found.high) == pytest.approx((np.exp(low), np.exp(high)), rel=1e-10)
+    assert geometric([1e308, 1e300, 1e-300]).note == "too large for a mean and an interval"
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 5), (1, 5), (7, 10), (20, 20)])
+def test_a_share_s_interval_is_wilson_s(successes: int, n: int) -> None:
+    found = wilson(successes, n, level=0.99)
+
+    low, high = stats.binomtest(successes, n).proportion_ci(0.99, method="wilson")
+    assert found.mean == successes / n
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-12)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from lab.agreement import agreement
+from lab.records import PredictedValue
 from lab.statistics import ArmComparison, Difference, Estimate
 from lab.summary import SCORES, ArmSummary, answer
 
@@ -80,6 +82,22 @@ def test_a_gradient_that_shrinks_is_named_with_its_factor() -> None:
     )
 
     assert "shrinks for relu (x 0.17); it grows for up (x 1.5); it stays within a quarter for tanh" in said
+
+
+def test_how_gradients_fit_their_theory_is_one_sentence_where_it_is_known() -> None:
+    predicted = PredictedValue(None, "gradient_ratio", 0.2, 0.19, 0.21)
+    known = [
+        replace(an_arm(name), theory=agreement(predicted, dict.fromkeys(range(n), ratio)))
+        for name, n, ratio in (("tanh", 9, 0.2), ("gelu", 4, 0.2), ("elu", 9, 0.3), ("dead", 9, None))
+    ]
+
+    said = say(an_arm("relu"), *known)
+
+    assert (
+        "Theory of wide networks predicts the factor before training; the measured one agrees with it for tanh; "
+        "it disagrees for elu (x 0.3, not x 0.2); it is inconclusive for gelu."
+    ) in said
+    assert "Theory" not in say(an_arm("relu"))
 
 
 def test_dead_units_are_said_with_the_probe_and_the_start() -> None:

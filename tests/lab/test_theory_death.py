@@ -69,10 +69,45 @@ def test_equal_inputs_leave_half_of_the_units_off_whatever_the_depth() -> None:
     assert dead.probabilities == pytest.approx((0.5, 0.5, 0.5), abs=0.011)
 
 
+def test_any_share_is_what_drawing_every_input_gives() -> None:
+    # Samples that differ more and more: nearly half of the draws are off on all, then fewer, then very few.
+    x = np.random.default_rng(5).standard_normal((90, 64))
+    slow = np.random.default_rng(6).standard_normal((100_000, 64))
+    for common, most in ((8.0, 0.5), (1.0, 0.2), (0.45, 0.06)):
+        k = x @ x.T / 64 + common
+
+        share = off_everywhere(k, np.random.default_rng(7))
+
+        everywhere = (slow @ x.T / 8 + np.sqrt(common) * slow_part(len(slow)) <= 0).all(axis=1).mean()
+        assert 0 < share < most
+        # Three errors: 2 % of the share or sqrt(p / 40,000), and the slow way's own sqrt(p / 100,000).
+        assert share == pytest.approx(everywhere, rel=0.06, abs=3 * np.sqrt(everywhere / 25_000))
+
+
+def slow_part(n: int) -> Array:
+    """What all inputs have in common, one number a draw."""
+    return np.random.default_rng(8).standard_normal((n, 1))
+
+
+def test_an_input_that_is_always_off_does_not_count() -> None:
+    k = np.diag([0.0, 1.0, 1.0])
+
+    assert off_everywhere(k, np.random.default_rng(0)) == pytest.approx(0.25, abs=0.02)
+    assert off_everywhere(np.zeros((2, 2)), np.random.default_rng(0)) == 1.0
+
+
+def test_a_probe_too_large_for_a_kernel_is_refused_with_its_size() -> None:
+    dead = dead_units(an_arm("relu"), np.ones((2_049, 64)), np.random.default_rng(0))
+
+    assert dead.probabilities == ()
+    assert dead.reason == "the kernel of a probe of 2049 inputs is too large; the most is 2048"
+
+
 def test_batch_norm_leaves_no_unit_dead_and_smooth_activations_no_answer() -> None:
-    x, rng = np.ones((2, 64)), np.random.default_rng(0)
+    x, rng = np.eye(2, 64), np.random.default_rng(0)
 
     assert dead_units(an_arm("relu", normalization="batch"), x, rng).probabilities == (0.0, 0.0, 0.0)
+    assert "equal inputs" in dead_units(an_arm("relu", normalization="batch"), np.ones((2, 64)), rng).reason
     assert dead_units(an_arm("tanh"), x, rng).reason
     assert dead_units(an_arm("relu", normalization="batch_after"), x, rng).reason
     assert dead_units(an_arm("relu", residual=True), x, rng).reason

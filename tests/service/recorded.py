@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 
 import numpy as np
 
 from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.limits import Limits
 from lab.plan import Run, Stack, plan
-from lab.records import RunResult, StackRecord
+from lab.records import PredictedValue, RunResult, StackRecord
 from lab.spec import ExperimentSpec
-from store import leases, results, submissions
+from store import leases, queries, results, submissions
 from store.database import Database
+from store.models import Prediction
 
 Accuracy = Callable[[Run], float]
 
@@ -36,12 +38,24 @@ def trained(
 ) -> str:
     """An experiment that has succeeded. `diverged` maps (arm, replicate) to the step at which the run diverged."""
     experiment_id = submitted(database, spec)
-    stacks = plan(spec, Limits()).stacks
-    for _ in stacks:
+    train_all(database, accuracy=accuracy, diverged=diverged)
+    return experiment_id
+
+
+def train_all(
+    database: Database,
+    *,
+    accuracy: Accuracy = lambda run: 0.5 + 0.1 * run.arm.position + 0.01 * run.replicate,
+    diverged: Mapping[tuple[int, int], int] | None = None,
+) -> None:
+    """Everything that waits succeeds."""
+    while True:
         with database.writing() as session:
             claim = leases.claim(session, worker="test", lease_s=60)
-            assert claim is not None
-        stack = stacks[claim.position]
+            if claim is None:
+                return
+            spec = ExperimentSpec.from_json(submissions.get(session, claim.experiment_id).spec)
+        stack = plan(spec, Limits()).stacks[claim.position]
         ends = [(diverged or {}).get((run.arm.position, run.replicate), -1) for run in stack.runs]
         with database.writing() as session:
             run_ids = results.begin(session, claim)
@@ -50,17 +64,28 @@ def trained(
         with database.writing() as session:
             outcomes = [_result(stack, run, accuracy, end) for run, end in zip(stack.runs, ends, strict=True)]
             leases.finish(session, claim, outcomes, leases.RanOn("cpu", 1, "2.13.0"))
-    return experiment_id
 
 
 def failed(database: Database, spec: ExperimentSpec) -> str:
     """An experiment whose first stack has failed."""
-    experiment_id = submitted(database, spec)
+    submitted(database, spec)
+    return failed_one(database)
+
+
+def failed_one(database: Database) -> str:
+    """The experiment whose stack comes next: it fails."""
     with database.writing() as session:
         claim = leases.claim(session, worker="test", lease_s=60)
         assert claim is not None
         leases.fail(session, claim, error_class="out_of_memory", error="The stack does not fit into the memory.")
-    return experiment_id
+    return claim.experiment_id
+
+
+def predicted(database: Database, experiment_id: str, *predictions: PredictedValue, arm: int = 0) -> None:
+    """Keeps predictions as the worker would have that trained the arm's first run."""
+    with database.writing() as session:
+        arm_id = queries.arms(session, experiment_id)[arm].id
+        session.add_all(Prediction(arm_id=arm_id, **asdict(prediction)) for prediction in predictions)
 
 
 def _record(stack: Stack, step: int, accuracy: Accuracy, ends: list[int]) -> StackRecord:

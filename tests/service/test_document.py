@@ -9,11 +9,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from lab.records import PredictedValue
 from service import create_app
 from store.database import Database
 from store.settings import Settings
 from tests.builders import a_spec
-from tests.service.recorded import trained
+from tests.service.recorded import predicted, trained
 
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 
@@ -98,9 +99,11 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(sqlite_client: Fla
 
 def test_answers_of_a_finished_experiment_are_as_documented(client: FlaskClient, database: Database) -> None:
     experiment_id = trained(database, a_spec(sweep=(("network.depth", (1, 2)),)), diverged={(0, 1): 3})
+    unknown = PredictedValue(2, "gradient_ratio", None, None, None, "the last hidden layer has none above it")
+    predicted(database, experiment_id, PredictedValue(1, "gradient_ratio", 0.25, 0.2, 0.3), unknown, arm=1)
     document = schemathesis.openapi.from_dict(client.get("/openapi.json").get_json())
     run_id = client.get(f"/v1/experiments/{experiment_id}/runs").get_json()["items"][0]["id"]
-    values = {"experiment_id": experiment_id, "run_id": run_id, "name": "learning_curves"}
+    values = {"experiment_id": experiment_id, "run_id": run_id, "name": "learning_curves", "claim": "C4"}
 
     for operation in _all(document):
         path = operation.path

@@ -149,6 +149,15 @@ def test_a_vanishing_gradient_is_small_and_not_zero_in_float32() -> None:
     assert measurements.deltas([delta])["delta_norm"].item() == pytest.approx(2e-30, rel=1e-6)
 
 
+@pytest.mark.parametrize(("name", "dead"), [("relu", 1.0), ("sigmoid", 0.0), ("softplus", 0.0)])
+def test_units_that_are_never_positive_are_dead_only_where_no_gradient_passes(name: str, dead: float) -> None:
+    h = torch.full((1, 16, 4), -5.0)
+
+    values = quickly_of_layer(Activations([an_activation(name)]), h, torch.ones_like(h))
+
+    assert values["dead_fraction"].item() == dead
+
+
 def test_saturation_is_undefined_where_the_slope_is_unbounded() -> None:
     values, _ = measurements.slopes([torch.ones(2, 3, 4)], torch.tensor([1.0, torch.inf], dtype=torch.float64))
 

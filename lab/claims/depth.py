@@ -1,0 +1,174 @@
+"""C1: without a non-linearity depth is pointless."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.evidence import Evidence, Reading, each, log_ratio, somewhere
+from lab.claims.networks import SEED, draw
+from lab.claims.settings import EPOCHS, JUDGED, TUNED, activation, on_digits
+from lab.claims.tuning import RATE, SCORE, TUNING_SEED, judging, tuned
+from lab.spec import DatasetSpec, ExperimentSpec, NetworkSpec, RecordingSpec, TrainingSpec
+from lab.theory.scales import Scale
+
+DEPTHS: Mapping[Effort, tuple[int, ...]] = {"full": (1, 2, 4, 8), "quick": (1, 8)}
+N_NETWORKS = 10
+
+_LOSS, _ACCURACY = Reading("test_loss"), Reading("test_accuracy")
+
+
+def _measuring(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
+    xor = ExperimentSpec(
+        activations=(activation("identity"), activation("relu")),
+        dataset=DatasetSpec("xor", (("n_test", 1000), ("n_train", 1000), ("noise", 0.0))),
+        network=NetworkSpec(width=32, initialization="xavier_normal"),
+        training=TrainingSpec(optimizer="adam", learning_rate=0.003, steps=1000, epochs=None),
+        sweep=(("network.depth", DEPTHS[effort]),),
+        replicates=JUDGED[effort],
+        seed=202,
+        recording=RecordingSpec(points=5),
+    )
+    grid = (0.01, 0.03, 0.1, 0.3, 1.0) if effort == "full" else (0.03, 0.1, 0.3)
+    sweep = (("network.depth", DEPTHS[effort]), (RATE, grid))
+    tuning = _linear(effort, replicates=TUNED[effort], seed=TUNING_SEED, sweep=sweep)
+    return {"xor": Asked(xor, (_LOSS, _ACCURACY)), "tuning": Asked(tuning, (SCORE,))}
+
+
+def _judging(effort: Effort, evidence: Evidence) -> Mapping[str, Asked]:
+    return judging(_linear(effort, replicates=JUDGED[effort]), tuned(evidence["tuning"]))
+
+
+def _linear(effort: Effort, **options: Any) -> ExperimentSpec:
+    return on_digits("identity", network={"width": 64}, training=TrainingSpec(epochs=EPOCHS[effort]), **options)
+
+
+def _residuals(name: str, depth: int) -> dict[int, float | None]:
+    """By how much f(x + y) - f(x) - f(y) + f(0) misses 0, which it is for every affine f; over max |f|."""
+    found: dict[int, float | None] = {}
+    for replicate in range(N_NETWORKS):
+        x, y = np.random.default_rng((SEED, replicate, 2)).normal(size=(2, 256, 16))
+        f = draw(name, (16, *[64] * depth, 4), Scale(2.0, 0.1), replicate=replicate)
+        gap = f(x + y) - f(x) - f(y) + f(np.zeros((1, 16)))
+        found[replicate] = float(np.abs(gap).max() / np.abs(f(x)).max())
+    return found
+
+
+def _collapses(_: Evidence) -> list[Sample]:
+    return [Sample(f"identity, depth {depth}", _residuals("identity", depth)) for depth in (1, 2, 4, 8)]
+
+
+def _does_not(_: Evidence) -> list[Sample]:
+    return [
+        Sample(f"{name}, depth {depth}", _residuals(name, depth)) for name in ("relu", "tanh") for depth in (1, 2, 4, 8)
+    ]
+
+
+def _xor(evidence: Evidence, label: str, reading: Reading) -> list[tuple[int, dict[int, float | None]]]:
+    xor = evidence["xor"]
+    arms = [arm for arm in xor.arms() if arm.activation.label == label]
+    return [(arm.network.depth, dict(xor.values[reading].get(arm.position, {}))) for arm in arms]
+
+
+def _chance(evidence: Evidence) -> list[Sample]:
+    return [
+        Sample(f"identity, depth {depth}", each(lambda loss: loss - math.log(2), losses))
+        for depth, losses in _xor(evidence, "identity", _LOSS)
+    ]
+
+
+def _solves(evidence: Evidence) -> list[Sample]:
+    return [
+        Sample(f"relu, depth {depth}", each(lambda share: share - 0.5, accuracies))
+        for depth, accuracies in _xor(evidence, "relu", _ACCURACY)
+    ]
+
+
+def _same_training(evidence: Evidence) -> list[Sample]:
+    rates = {dict(cell.point)["network.depth"]: choice for cell, choice in tuned(evidence["tuning"]).items()}
+    depths = sorted({arm.network.depth for arm in evidence["tuning"].arms()})
+    auc = {}
+    for depth in depths:
+        results, arm = somewhere(evidence, "judging", "identity", depth=depth)
+        auc[depth] = results.values[SCORE].get(arm.position, {})
+    return [
+        Sample(f"depth {depth} at {rates[depth]}, against depth 1 at {rates[1]}", log_ratio(auc[depth], auc[1]))
+        for depth in depths
+        if depth != 1
+    ]
+
+
+CLAIM = Claim(
+    name="C1",
+    title="Without a non-linearity depth is pointless",
+    sentence="Without a non-linear activation a deep network is no more than a single layer: depth is pointless.",
+    stages=(Stage("measuring", _measuring), Stage("judging", _judging)),
+    parts=(
+        Part(
+            name="collapses",
+            statement="A network without activations computes an affine function, however deep.",
+            effect="Largest |f(x + y) - f(x) - f(y) + f(0)| over the largest |f|, 256 pairs of inputs, random "
+            "networks, double precision. 0 for an affine function.",
+            direction="within",
+            sesoi=1e-5,
+            explanation="Affine maps one after the other make one affine map. This holds for any weights, trained or "
+            "not, so random ones show it.",
+            would_change="Nothing but rounding: it is algebra.",
+            figure="",
+            samples=_collapses,
+        ),
+        Part(
+            name="does_not",
+            statement="With ReLU or tanh between the layers it does not.",
+            effect="The same number.",
+            direction="above",
+            sesoi=1e-2,
+            explanation="One layer of bends is enough to leave the affine functions.",
+            would_change="Weights so small, or biases so large, that no unit leaves the straight part of its "
+            "activation.",
+            figure="",
+            samples=_does_not,
+        ),
+        Part(
+            name="chance",
+            statement="So on XOR, which no affine function separates, deep linear networks stay at chance.",
+            effect="Test loss after training minus ln 2, the loss of a fair coin.",
+            direction="within",
+            sesoi=0.05,
+            explanation="The best that an affine function can do on XOR is to answer one half everywhere, which "
+            "costs ln 2 = 0.693.",
+            would_change="A data set that is nearly linear: on digits a linear network does well.",
+            figure="xor/learning_curves",
+            samples=_chance,
+        ),
+        Part(
+            name="solves",
+            statement="ReLU networks of the same depths learn it.",
+            effect="Test accuracy after training minus 1/2.",
+            direction="above",
+            sesoi=0.4,
+            explanation="The same networks, draws and batches; only the activation differs.",
+            would_change="Too few steps, or networks so deep that they do not start to learn.",
+            figure="xor/learning_curves",
+            samples=_solves,
+        ),
+        Part(
+            name="same_training",
+            statement="Depth makes no difference to a linear network at all: deep ones train as one layer does.",
+            effect="ln of the mean training loss over all steps minus that with one hidden layer, digits, each depth "
+            "at its own tuned learning rate.",
+            direction="within",
+            sesoi=0.1,
+            explanation="The functions are the same, the way to them is not: a product of matrices has another "
+            "landscape, with plateaus, than one matrix (Saxe et al. 2014). The same class of functions does not mean "
+            "the same training.",
+            would_change="An initialization that keeps the product of the layers' matrices at the scale of one.",
+            figure="tuning/learning_curves",
+            samples=_same_training,
+        ),
+    ),
+)

@@ -1,0 +1,43 @@
+"""A verdict in a sentence that follows from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.claims.verdict import Judged, JudgedPart, Verdict
+
+# More samples than this make no sentence: the table beside it has them all.
+_MOST_LISTED = 3
+
+
+def say(judged: JudgedPart) -> str:
+    """Names the numbers that decided, with their intervals and n."""
+    if not judged.numbers:
+        return "Inconclusive: there are no results yet."
+    deciding = [number for number in judged.numbers if number.verdict is judged.verdict]
+    if judged.verdict is Verdict.INCONCLUSIVE:
+        return f"Inconclusive: {_listed(list(dict.fromkeys(f'{each.label}: {each.reason}' for each in deciding)))}."
+    sesoi = f"{deciding[0].sesoi:.3g}"
+    if judged.part.direction == "within":
+        where = f"within +-{sesoi}" if judged.verdict is Verdict.SUPPORTED else f"beyond +-{sesoi}"
+    else:
+        where = f"above {sesoi}" if judged.verdict is Verdict.SUPPORTED else f"not above {sesoi}"
+    told = _listed([_told(number) for number in deciding])
+    return f"{judged.verdict.value.capitalize()}: {_the_effects(deciding)} {where}: {told}."
+
+
+def _the_effects(deciding: Sequence[Judged]) -> str:
+    return "the effect lies" if len(deciding) == 1 else f"{len(deciding)} effects lie"
+
+
+def _told(number: Judged) -> str:
+    e = number.estimate
+    interval = "" if e.low is None or e.high is None else f" [{e.low:.3g}, {e.high:.3g}]"
+    note = f", {number.reason}" if number.reason else ""
+    return f"{number.label} {e.mean:.3g}{interval} (n = {e.n}{note})"
+
+
+def _listed(told: Sequence[str]) -> str:
+    if len(told) > _MOST_LISTED:
+        told = [*told[:_MOST_LISTED], f"and {len(told) - _MOST_LISTED} more"]
+    return "; ".join(told)

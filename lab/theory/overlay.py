@@ -1,0 +1,93 @@
+"""What is kept of theory for an arm: each quantity of the catalog for each hidden layer, with its band or a reason.
+
+The same whoever works it out: the draws have a stream of their own, whatever the experiment's seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from lab.catalog.predictions import GRADIENT_RATIO, PREDICTIONS
+from lab.plan import Arm
+from lab.records import PredictedValue
+from lab.theory.death import dead_units
+from lab.theory.gaussian import Array
+from lab.theory.moments import Band
+from lab.theory.prediction import LayerPrediction, inputs_of, predict
+
+NARROWEST = 16
+"""Units of the narrowest layer that is predicted: theory is of wide ones, and was seen to hold down to here."""
+
+WIDEST_MARGIN = 0.25
+"""Of a gradient ratio's logarithm: with a wider band almost anything would agree."""
+
+_OF_PREDICTED, _OF_STD, _POINTS = 0.1, 0.1, 0.05
+# Of a mean that does not vary at all: float32 rounds it.
+_ROUNDING = 1e-6
+_STREAM = 0
+
+
+def overlay(arm: Arm, x: Array) -> tuple[PredictedValue, ...]:
+    """Every quantity of every layer of `arm` on the probe x: (M, D)."""
+    width, depth = arm.network.width, arm.network.depth
+    if width < NARROWEST:
+        return unpredicted(arm, f"theory is of wide layers: {width} units are too few, it takes {NARROWEST}")
+    return tuple(_finite(value) for value in (*_of_moments(arm, x), *_of_deaths(arm, x, depth)))
+
+
+def unpredicted(arm: Arm, reason: str, *, but: tuple[str, ...] = ()) -> tuple[PredictedValue, ...]:
+    """Every quantity of every layer, `but` those, without an answer."""
+    names = [name for name in PREDICTIONS if name not in but]
+    layers = range(1, arm.network.depth + 1)
+    return tuple(PredictedValue(layer, name, None, None, None, reason) for layer in layers for name in names)
+
+
+def _of_moments(arm: Arm, x: Array) -> Iterator[PredictedValue]:
+    found = predict(arm, inputs_of(x))
+    if not found.layers:
+        yield from unpredicted(arm, found.reason, but=("dead_fraction",))
+    for layer in found.layers:
+        yield _ratio(layer, last=layer.layer == arm.network.depth)
+        yield _within(layer.layer, "preactivation_variance", layer.variance, _OF_PREDICTED * layer.variance)
+        margin = max(_OF_STD * layer.activation_std, _ROUNDING * abs(layer.activation_mean))
+        yield _within(layer.layer, "activation_mean", layer.activation_mean, margin)
+
+
+def _of_deaths(arm: Arm, x: Array, depth: int) -> Iterator[PredictedValue]:
+    dead = dead_units(arm, x, np.random.default_rng(_STREAM))
+    for layer in range(1, depth + 1):
+        if dead.reason:
+            yield PredictedValue(layer, "dead_fraction", None, None, None, dead.reason)
+        else:
+            yield _within(layer, "dead_fraction", dead.probabilities[layer - 1], _POINTS)
+
+
+def _ratio(layer: LayerPrediction, *, last: bool) -> PredictedValue:
+    reason = "the last hidden layer has none above it" if last else _without_a_ratio(layer.band)
+    if reason or not layer.ratio or layer.band is None:
+        return PredictedValue(layer.layer, GRADIENT_RATIO, None, None, None, reason or "its gradient is 0")
+    factor = math.exp(layer.band.margin)
+    return PredictedValue(layer.layer, GRADIENT_RATIO, layer.ratio, layer.ratio / factor, layer.ratio * factor)
+
+
+def _without_a_ratio(band: Band | None) -> str:
+    if band is None or band.margin <= WIDEST_MARGIN:
+        return ""
+    cause = "the inputs differ in too few directions for batch norm's theory"
+    if band.uneven < band.margin:
+        cause = "the network is too narrow for so uneven a derivative"
+    return f"{cause}: the margin would be {band.margin:.2g}, and {WIDEST_MARGIN:g} is the most"
+
+
+def _within(layer: int, quantity: str, predicted: float, margin: float) -> PredictedValue:
+    return PredictedValue(layer, quantity, predicted, predicted - margin, predicted + margin)
+
+
+def _finite(value: PredictedValue) -> PredictedValue:
+    numbers = (value.predicted, value.low, value.high)
+    if all(number is None or math.isfinite(number) for number in numbers):
+        return value
+    return PredictedValue(value.layer, value.quantity, None, None, None, "the number is too large")

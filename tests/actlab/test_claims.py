@@ -1,0 +1,90 @@
+"""A claim against a real lab: asked, trained, judged, shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from actlab.cli import claim_tables, main
+from actlab.client import Lab
+from actlab.errors import NotFound
+from tests.actlab.labs import Up
+
+
+def actlab(up: Up, *arguments: str) -> Result:
+    return CliRunner(env={"ACTLAB_URL": up.url}).invoke(main, arguments)
+
+
+def test_a_claim_that_needs_no_training_is_judged_at_once(lab_up: Up) -> None:
+    result = actlab(lab_up, "claim", "c2", "--run")
+
+    assert result.exit_code == 0, result.output
+    assert "C2: ReLU looks linear" in result.stdout
+    assert "REFUTED" in result.stdout
+    assert "SUPPORTED" in result.stdout
+    assert "relu(-1) + relu(1)" in result.stdout
+
+
+@pytest.mark.slow
+def test_a_claim_in_two_stages_runs_to_its_verdict(lab_up: Up, lab: Lab) -> None:
+    result = actlab(lab_up, "claim", "C1", "--run", "--quick", "--json")
+
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["complete"], answer["missing"]
+    assert {each["stage"] for each in answer["experiments"]} == {"measuring", "judging"}
+    assert all(number["n"] >= 5 for part in answer["parts"] for number in part["numbers"])
+    verdicts = {part["name"]: part["verdict"] for part in answer["parts"]}
+    # What is far from its smallest effect of interest: five networks are enough.
+    assert verdicts == {
+        "collapses": "supported",
+        "does_not": "supported",
+        "chance": "supported",
+        "solves": "supported",
+        "same_training": "refuted",
+    }
+    assert lab.verdict("C1") == answer
+
+
+def test_all_claims_are_listed_with_how_they_stand(lab_up: Up, lab: Lab) -> None:
+    result = actlab(lab_up, "claims")
+
+    assert result.exit_code == 0, result.output
+    for item in lab.claims():
+        assert item["name"] in result.stdout
+    assert "not run yet" in result.stdout
+
+
+def test_an_unknown_claim_is_said_with_the_known_ones(lab_up: Up, lab: Lab) -> None:
+    result = actlab(lab_up, "claim", "C0")
+
+    assert result.exit_code == 1
+    assert "C4" in result.stderr
+    with pytest.raises(NotFound):
+        lab.ask_claim("C0")
+
+
+def test_what_is_missing_is_shown() -> None:
+    nothing: dict[str, Any] = {"n": 0, "missing": 5, "mean": None, "low": None, "high": None, "sesoi": 0.1}
+    part = {
+        "verdict": "inconclusive",
+        "statement": "It is so.",
+        "effect": "A number.",
+        "explanation": "Why.",
+        "direction": "above",
+        "level": 0.99,
+        "numbers": [nothing | {"label": "relu", "verdict": "inconclusive", "note": "5 of 5 are missing"}],
+    }
+    answer = {"claim": "C4", "sentence": "It is.", "complete": False, "missing": ["a run"], "experiments": [{}]}
+
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(claim_tables.verdict(answer | {"parts": [part]}))
+
+    shown = captured.get()
+    for text in ("not run to its end", "Missing: a run.", "0 (5 missing)", "5 of 5 are missing", "INCONCLUSIVE"):
+        assert text in shown
