@@ -115,6 +115,14 @@ class Lab:
         """Asks for the end of what still runs or waits; what is measured stays."""
         return self._connection.json("POST", _path(experiment_id, "cancel"), body={})
 
+    def retry(self, experiment_id: str) -> Json:
+        """Runs again what failed or was cancelled; what succeeded stays."""
+        return self._connection.json("POST", _path(experiment_id, "retry"), body={})
+
+    def history(self, experiment_id: str) -> Items:
+        """Every change of state of the experiment and its stacks, in the order in which they happened."""
+        return self._items(_path(experiment_id, "history"), {"limit": 200})
+
     def delete(self, experiment_id: str) -> None:
         """Removes the experiment and all its results, for good."""
         self._connection.send("DELETE", _path(experiment_id))

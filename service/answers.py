@@ -85,6 +85,17 @@ class ExperimentAnswer(Answer):
     spec_digest = Text(metadata={"description": "SHA-256 of what decides the numbers: all but name and tags."})
 
 
+class EventAnswer(Answer):
+    at = ma.fields.AwareDateTime()
+    stack = _or_null(Whole, "Position of the stack that changed; null where it is the experiment.")
+    generation = Whole(metadata={"description": "0, and one more with every retry."})
+    attempt = _or_null(Whole, "How often the stack had been claimed.")
+    from_state = Text(allow_none=True, validate=ma.validate.OneOf((*STATES, None)))
+    to_state = _state()
+    actor = Text(metadata={"description": "Who did it: api, sweeper, or a training process as host/worker/process."})
+    reason = _or_null(Text)
+
+
 class DryRunAnswer(Answer):
     plan = ma.fields.Nested(PlanAnswer)
     spec = ma.fields.Nested(ExperimentSchema)

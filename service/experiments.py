@@ -1,21 +1,24 @@
-"""Experiments: submitted, listed, watched, cancelled, deleted."""
+"""Experiments: submitted, listed, watched, cancelled, retried, deleted."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from flask import jsonify, request, url_for
+from sqlalchemy.exc import SQLAlchemyError
 
-from lab.errors import FieldError, InvalidRequest
+from lab.errors import FieldError, InvalidRequest, Unavailable
 from lab.plan import Plan, plan
 from lab.spec import ExperimentSpec
-from service.answers import DryRunAnswer, ExperimentAnswer, page_of
+from service.answers import DryRunAnswer, EventAnswer, ExperimentAnswer, page_of
 from service.blueprint import Blueprint
 from service.parts import limits, parts
-from service.query_strings import ExperimentsQuery, SubmitHeaders, SubmitQuery
-from service.rendering import arm_json, experiment_json, plan_json
+from service.query_strings import ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
+from service.rendering import arm_json, event_json, experiment_json, plan_json
 from service.schemas import ExperimentSchema
-from store import submissions
+from store import deletions, retries, submissions
+from store.database import CommitUnknown
+from store.history import history
 from store.models import Experiment
 from store.submissions import ExperimentFilters
 
@@ -35,12 +38,16 @@ def submit(spec: ExperimentSpec, query: dict[str, Any], headers: dict[str, Any])
     planned = plan(spec, limits())
     if query["dry_run"]:
         return jsonify(DryRunAnswer().dump(_dry_run(spec, planned)))
-    with parts().database.writing() as session:
-        experiment = submissions.submit(session, spec, planned, idempotency_key=headers["key"])
-        _check_same(experiment, spec, headers["key"])
-        answer = experiment_json(experiment, submissions.counts(session, experiment.id))
-    parts().hints.send(experiment.n_stacks)
-    return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
+    try:
+        with parts().database.writing() as session:
+            experiment = submissions.submit(session, spec, planned, idempotency_key=headers["key"])
+            _check_same(experiment, spec, headers["key"])
+            answer = experiment_json(experiment, submissions.counts(session, experiment.id))
+    except CommitUnknown:
+        if not _is_kept(answer["id"]):
+            raise
+    parts().hints.send(answer["plan"]["stacks"])
+    return answer, {"Location": url_for("experiments.get", experiment_id=answer["id"])}
 
 
 @blueprint.route("", methods=["GET"])
@@ -83,12 +90,44 @@ def cancel(experiment_id: Any) -> dict[str, Any]:
         return experiment_json(experiment, submissions.counts(session, experiment.id))
 
 
+@blueprint.route("/<uuid:experiment_id>/retry", methods=["POST"])
+@blueprint.alt_response(409, "CONFLICT")
+@blueprint.response(202, ExperimentAnswer, headers={"Location": {"schema": {"type": "string"}}})
+def retry(experiment_id: Any) -> Any:
+    """Run again what failed or was cancelled; what succeeded stays."""
+    with parts().database.writing() as session:
+        experiment, n_stacks = retries.retry(session, str(experiment_id))
+        answer = experiment_json(experiment, submissions.counts(session, experiment.id))
+    parts().hints.send(n_stacks)
+    return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
+
+
+@blueprint.route("/<uuid:experiment_id>/history", methods=["GET"])
+@blueprint.arguments(HistoryQuery, location="query")
+@blueprint.response(200, page_of(EventAnswer, "HistoryPage"))
+def show_history(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
+    """List every change of state of the experiment and its stacks, in the order in which they happened."""
+    with parts().database.reading() as session:
+        submissions.get(session, str(experiment_id))
+        found, following = history(session, str(experiment_id), limit=query["limit"], after=query["cursor"])
+        return {"items": [event_json(event) for event in found], "next": following}
+
+
 @blueprint.route("/<uuid:experiment_id>", methods=["DELETE"])
 @blueprint.response(204)
 def delete(experiment_id: Any) -> None:
-    """Delete an experiment with all its results."""
+    """Delete an experiment with all its results. It is gone at once; its work stops and its rows go soon after."""
     with parts().database.writing() as session:
-        submissions.delete(session, str(experiment_id))
+        deletions.delete(session, str(experiment_id))
+
+
+def _is_kept(experiment_id: str) -> bool:
+    """False also where that cannot be found out."""
+    try:
+        with parts().database.reading() as session:
+            return submissions.is_kept(session, experiment_id)
+    except (SQLAlchemyError, Unavailable):
+        return False
 
 
 def _check_same(experiment: Experiment, spec: ExperimentSpec, key: str | None) -> None:

@@ -143,6 +143,11 @@ class ExperimentsQuery(Strict):
     cursor = _cursor()
 
 
+class HistoryQuery(Strict):
+    limit = PageSize()
+    cursor = _cursor()
+
+
 class RunsQuery(Strict):
     arm = ListOf(WholeText(0, "arms"), 1, "arms", load_default=())
     state = Choice(STATES, load_default=None)

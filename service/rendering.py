@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from store.history import Event
 from store.models import RUNNING, STATES, Arm, Experiment
 from store.queries import RunRow
 from store.submissions import Counts
@@ -29,6 +30,20 @@ def experiment_json(experiment: Experiment, counts: Counts) -> dict[str, Any]:
         "failures": [asdict(failure) for failure in counts.failures],
         "spec": experiment.spec,
         "spec_digest": experiment.spec_digest,
+    }
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    transition = event.transition
+    return {
+        "at": transition.at,
+        "stack": event.stack,
+        "generation": transition.generation,
+        "attempt": transition.attempt,
+        "from_state": transition.from_state,
+        "to_state": transition.to_state,
+        "actor": transition.actor,
+        "reason": transition.reason,
     }
 
 

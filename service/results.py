@@ -59,6 +59,7 @@ def runs(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
 def run(experiment_id: Any, run_id: int) -> dict[str, Any]:
     """Show one run."""
     with parts().database.reading() as session:
+        submissions.get(session, str(experiment_id))
         return run_json(queries.run(session, str(experiment_id), run_id))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from sqlalchemy import Dialect, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -20,6 +20,10 @@ from sqlalchemy.types import TypeDecorator
 from lab.errors import Unavailable
 
 _log = structlog.get_logger()
+
+
+class CommitUnknown(Unavailable):
+    """The database went away while it was asked to keep something. It may have: the rows say."""
 
 
 class Database:
@@ -58,14 +62,15 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A transaction that commits at a clean exit and rolls back otherwise. On SQLite it is the only writer from
-        its start.
+        its start. Raises CommitUnknown where the commit failed: all other errors mean that nothing was kept.
         """
         with _busy_is_unavailable(), Session(self._for_writing, expire_on_commit=False) as session:
             if self.engine.dialect.name == "postgresql":
                 # A writer that freezes would keep its rows locked, and the sweeper away from them.
                 session.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = '30s'"))
             yield session
-            session.commit()
+            session.flush()
+            _commit(session)
 
     def is_ready(self) -> bool:
         """Whether it answers and has the lab's tables."""
@@ -114,6 +119,15 @@ def _postgres_now(element: database_now, _compiler: SQLCompiler, **_: Any) -> st
 def _sqlite_now(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
     # The text SQLAlchemy writes for a datetime has six decimals; strftime gives three.
     return f"(strftime('%Y-%m-%d %H:%M:%f000', 'now', '{element.offset_s:+.3f} seconds'))"
+
+
+def _commit(session: Session) -> None:
+    try:
+        session.commit()
+    except DBAPIError as error:
+        raise CommitUnknown(
+            "The database went away before it said whether this was kept. Look, or ask for the same once more."
+        ) from error
 
 
 @contextmanager

@@ -12,9 +12,13 @@ from sqlalchemy.orm import Session
 from lab.errors import LeaseLost
 from lab.records import RunResult
 from store.database import database_now
-from store.models import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Experiment, Run, Stack
+from store.deadlines import deadline_s
+from store.models import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, CheckpointChunk, Experiment, Run, Stack
 from store.outcomes import outcome
+from store.settings import Settings
 from store.transitions import BLIND, SWEEPER, Change, note, settle
+
+WORKER_LOST, DEADLINE = "worker_lost", "deadline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +76,23 @@ def claim(session: Session, *, worker: str, lease_s: float) -> Claim | None:
     return claim
 
 
-def hold(session: Session, claim: Claim, *, step: int) -> int:
+def held_by(session: Session, *, worker: str) -> Claim | None:
+    """What `worker` has claimed last and still holds: it may not know, where the answer to its commit was lost."""
+    row = session.execute(_held_by(worker, *_CLAIM)).one_or_none()
+    return None if row is None else _claim_of(row)
+
+
+def has_left(session: Session, claim: Claim, state: str) -> bool:
+    """Whether this claim was the stack's last one, and has left it in `state`."""
+    left = sa.select(Stack.id).where(Stack.id == claim.stack_id, Stack.attempt == claim.attempt, Stack.state == state)
+    return session.scalar(left) is not None
+
+
+def hold(session: Session, claim: Claim, *, step: int | None = None) -> int:
     """The fence: raises LeaseLost unless the stack is still this claim's, and keeps it so for the rest of the
-    transaction. Notes the step reached. Returns the number of steps that the stack trains.
+    transaction. Notes the step reached, where one is given. Returns the number of steps that the stack trains.
     """
-    steps = _change(session, claim, {"step": step}, Stack.steps)
+    steps = _change(session, claim, {"step": Stack.step if step is None else step}, Stack.steps)
     return int(steps[0])
 
 
@@ -121,9 +137,11 @@ def give_back(session: Session, claim: Claim) -> None:
     settle(session, claim.experiment_id, actor=claim.owner)
 
 
-def lose(session: Session, claim: Claim, *, max_losses: int, actor: str, reason: str) -> str:
-    """The worker is gone: the stack is queued again, or cancelled where that was asked for, or has failed where it
-    was lost `max_losses` times in a row. Returns the stack's new state. Raises LeaseLost.
+def lose(
+    session: Session, claim: Claim, *, max_losses: int, actor: str, reason: str, error_class: str = WORKER_LOST
+) -> str:
+    """The worker is gone: the stack is queued again, or cancelled where that was asked for, or has failed, for
+    `error_class`, where it was lost `max_losses` times in a row. Returns the stack's new state. Raises LeaseLost.
     """
     stack = _locked(session, claim)
     losses = stack.losses + 1
@@ -131,7 +149,7 @@ def lose(session: Session, claim: Claim, *, max_losses: int, actor: str, reason:
     why: dict[str, str] = {}
     if state == FAILED:
         sentence = f"The worker was lost {losses} times in a row; last {claim.owner}: {reason}."
-        why = {"error_class": "worker_lost", "error": sentence}
+        why = {"error_class": error_class, "error": sentence}
     _leave(session, claim, state, actor=actor, reason=reason, losses=losses, **why)
     settle(session, claim.experiment_id, actor=actor)
     return state
@@ -159,13 +177,39 @@ def expire(session: Session, *, max_losses: int) -> str | None:
     row = session.execute(late.limit(1).with_for_update(skip_locked=True, key_share=True)).one_or_none()
     if row is None:
         return None
-    lost = Claim(
-        row.id, row.attempt, row.experiment_id, row.position, row.generation, row.lease_owner or "an unknown worker"
-    )
-    return lose(session, lost, max_losses=max_losses, actor=SWEEPER, reason="its lease ran out")
+    return lose(session, _claim_of(row), max_losses=max_losses, actor=SWEEPER, reason="its lease ran out")
 
 
+def lose_held_by(session: Session, *, worker: str, how: str, settings: Settings) -> str | None:
+    """Loses the stack that the training process `worker` held when it ended, with the signal or exit code `how`.
+    Returns the stack's new state, or None where it held none.
+    """
+    row = session.execute(_held_by(worker, *_CLAIM, Stack.cost_flops, Stack.steps)).one_or_none()
+    if row is None:
+        return None
+    allowed_s = deadline_s(settings, cost_flops=row.cost_flops, steps=row.steps)
+    overdue = sa.select(Stack.id).where(Stack.id == row.id, Stack.started_at < database_now(-allowed_s))
+    # At its deadline a process ends itself with this code.
+    if how == "exitcode 1" and session.scalar(overdue) is not None:
+        reason, error_class = f"it had not ended {allowed_s:.0f} s after its start", DEADLINE
+    else:
+        reason, error_class = f"its process ended with {how}{_GUESSES.get(how, '')}", WORKER_LOST
+    lost = _claim_of(row)
+    return lose(session, lost, max_losses=settings.max_losses, actor=worker, reason=reason, error_class=error_class)
+
+
+_GUESSES = {"signal 9 (SIGKILL)": ", as where memory runs out"}
 _CLAIM = (Stack.id, Stack.attempt, Stack.experiment_id, Stack.position, Stack.generation, Stack.lease_owner)
+
+
+def _claim_of(row: sa.Row[*tuple[Any, ...]]) -> Claim:
+    owner = row.lease_owner or "an unknown worker"
+    return Claim(row.id, row.attempt, row.experiment_id, row.position, row.generation, owner)
+
+
+def _held_by(worker: str, *columns: Any) -> sa.Select[*tuple[Any, ...]]:
+    held = sa.select(*columns).where(Stack.state == RUNNING, Stack.lease_owner == worker)
+    return held.order_by(Stack.started_at.desc()).limit(1)
 
 
 def _next_in_line() -> sa.Select[int, int, str, int, int]:
@@ -208,7 +252,7 @@ def _lost(claim: Claim) -> NoReturn:
 def _leave(
     session: Session, claim: Claim, to_state: str, *, actor: str | None = None, reason: str | None = None, **values: Any
 ) -> None:
-    """The stack and its runs leave `running`; its lease is over."""
+    """The stack and its runs leave `running`; its lease is over, and where it has ended, its checkpoints are gone."""
     ended = {} if to_state == QUEUED else {"finished_at": database_now()}
     _change(
         session,
@@ -216,6 +260,10 @@ def _leave(
         {"state": to_state, "lease_owner": None, "lease_until": None} | ended | values,
         Stack.id,
     )
+    if to_state != QUEUED:
+        session.execute(
+            sa.delete(CheckpointChunk).where(CheckpointChunk.stack_id == claim.stack_id), execution_options=BLIND
+        )
     _follow(session, claim, from_state=RUNNING, to_state=to_state, actor=actor or claim.owner, reason=reason)
 
 

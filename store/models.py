@@ -58,7 +58,7 @@ class Base(DeclarativeBase):
 
 class Experiment(Base):
     """What one request asked for. `version` goes up by one with every change of a stack's state and every cancel; how
-    far its stacks are (`stacks.step`) does not show in it.
+    far its stacks are (`stacks.step`) does not show in it. Since `deleted_at` nobody is shown it; its rows follow.
     """
 
     __tablename__ = "experiments"
@@ -66,6 +66,7 @@ class Experiment(Base):
         UniqueConstraint("owner", "idempotency_key"),
         Index("ix_experiments_created_at_id", "created_at", "id"),
         Index("ix_experiments_state_created_at", "state", "created_at"),
+        Index("ix_experiments_deleted_at", "deleted_at"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid.uuid4()))
@@ -86,6 +87,7 @@ class Experiment(Base):
     created_at: Mapped[datetime] = mapped_column(default=database_now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
 
 
 class Arm(Base):
@@ -109,7 +111,9 @@ class Arm(Base):
 
 
 class Stack(Base):
-    """The unit of work a worker claims. `attempt` is the fence: every write of a worker names it."""
+    """The unit of work a worker claims. `attempt` is the fence: every write of a worker names it. `error` is one
+    sentence on why it failed.
+    """
 
     __tablename__ = "stacks"
     __table_args__ = (
@@ -129,6 +133,8 @@ class Stack(Base):
     cost_flops: Mapped[int] = mapped_column(BigInteger)
     step: Mapped[int] = mapped_column(default=0)
     """The step the last claim has reached."""
+    checkpoint_step: Mapped[int] = mapped_column(default=0)
+    """The furthest step at which a checkpoint was kept: a later one is progress."""
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)
     """Leases lost in a row without checkpoint progress."""
@@ -141,7 +147,6 @@ class Stack(Base):
     finished_at: Mapped[datetime | None]
     error_class: Mapped[str | None]
     error: Mapped[str | None]
-    """One sentence on why the stack failed."""
     device: Mapped[str | None]
     threads: Mapped[int | None]
     torch_version: Mapped[str | None]
@@ -245,9 +250,7 @@ class Curve(Base):
 
 
 class Prediction(Base):
-    """What theory says of one layer of an arm at step 0. A band is (low, high); null where theory does not apply,
-    with the reason.
-    """
+    """What theory says of one layer of an arm at step 0, or the reason why it says nothing. A band is (low, high)."""
 
     __tablename__ = "predictions"
 
@@ -262,8 +265,10 @@ class Prediction(Base):
     reason: Mapped[str | None]
 
 
-class Checkpoint(Base):
-    """A stack's state in chunks, so that any worker can go on where another stopped."""
+class CheckpointChunk(Base):
+    """A piece of a stack's state, recorded up to `recorded_step` (-1: not at all). With all of them, any worker can go
+    on where another stopped.
+    """
 
     __tablename__ = "checkpoints"
 
@@ -272,13 +277,14 @@ class Checkpoint(Base):
     )
     step: Mapped[int] = mapped_column(primary_key=True)
     chunk: Mapped[int] = mapped_column(primary_key=True)
+    recorded_step: Mapped[int]
     n_chunks: Mapped[int]
     attempt: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
     """Of this chunk's bytes."""
     bytes: Mapped[bytes] = mapped_column(LargeBinary)
     made_under: Mapped[dict[str, Any]]
-    """What must be equal to resume: spec digest, torch version, device kind, CPU capability, threads."""
+    """What must be equal to resume: spec, engine, torch version, device kind, CPU capability, threads."""
     created_at: Mapped[datetime] = mapped_column(default=database_now())
 
 

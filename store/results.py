@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -12,21 +13,26 @@ from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.records import FloatArray, StackRecord
 from store import bulk
 from store.leases import Claim, hold
-from store.models import Arm, Curve, Measurement, Run
+from store.models import Arm, Curve, Experiment, Measurement, Run
 from store.transitions import BLIND
 from store.undefined import reasons
 
 
-def begin(session: Session, claim: Claim, *, resume_step: int = -1) -> list[int]:
-    """The ids of the stack's runs, in the order of the stack. Removes what earlier attempts recorded after
-    `resume_step`. Raises LeaseLost.
+def begin(session: Session, claim: Claim, *, step: int = 0, recorded_step: int = -1) -> list[int]:
+    """The attempt goes on after `step` updates: removes what earlier ones recorded after `recorded_step`. Returns the
+    ids of the stack's runs, in the order of the stack. Raises LeaseLost.
     """
-    hold(session, claim, step=max(resume_step, 0))
+    hold(session, claim, step=step)
     of_stack = sa.select(Run.id).where(Run.stack_id == claim.stack_id)
-    for table in (Measurement, Curve):
-        stale = sa.delete(table).where(table.run_id.in_(of_stack), table.step > resume_step)
-        session.execute(stale, execution_options=BLIND)
+    _remove(session, of_stack, recorded_step + 1)
     return list(session.scalars(of_stack.order_by(Run.stack_position)))
+
+
+def asked(session: Session, claim: Claim) -> tuple[dict[str, Any], str]:
+    """The spec that the stack is a part of, and its digest: of a deleted experiment as well, until its work stops."""
+    of = sa.select(Experiment.spec, Experiment.spec_digest).where(Experiment.id == claim.experiment_id)
+    row = session.execute(of).one()
+    return row.spec, row.spec_digest
 
 
 def members(session: Session, stack_id: int) -> list[tuple[int, int]]:
@@ -35,9 +41,14 @@ def members(session: Session, stack_id: int) -> list[tuple[int, int]]:
     return [(row.position, row.replicate) for row in session.execute(of_stack.order_by(Run.stack_position))]
 
 
-def record(session: Session, claim: Claim, record: StackRecord, run_ids: Sequence[int]) -> None:
-    """Writes the rows of one recorded step; `run_ids` are those `begin` gave. Raises LeaseLost."""
-    last = record.step == hold(session, claim, step=record.step)
+def record(
+    session: Session, claim: Claim, record: StackRecord, run_ids: Sequence[int], *, reached: int | None = None
+) -> None:
+    """Writes the rows of one recorded step of the runs `run_ids`, in the place of what there is of it and later ones:
+    it does no harm the second time. The stack has reached that step, or `reached`. Raises LeaseLost.
+    """
+    last = record.step == hold(session, claim, step=record.step if reached is None else reached)
+    _remove(session, run_ids, record.step)
     here = np.flatnonzero((record.diverged_at < 0) | (record.step <= record.diverged_at))
     ids = np.asarray(run_ids, dtype=np.int64)[here]
     # (runs, layers, names): one row a run and layer. Curves are (runs, names): one row a run.
@@ -53,6 +64,13 @@ def record(session: Session, claim: Claim, record: StackRecord, run_ids: Sequenc
     _insert(
         session, Curve, {"run_id": ids.tolist(), "step": [record.step] * len(ids)}, tuple(CURVES), per_run, last=last
     )
+
+
+def _remove(session: Session, run_ids: Sequence[int] | sa.Select[int], first: int) -> None:
+    """The rows of these runs from step `first` on."""
+    for table in (Measurement, Curve):
+        stale = sa.delete(table).where(table.run_id.in_(run_ids), table.step >= first)
+        session.execute(stale, execution_options=BLIND)
 
 
 def _insert(

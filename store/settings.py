@@ -51,7 +51,15 @@ class Settings:
     hint_old_s: float = _setting(60.0, POSITIVE)
     """A stack that has waited for longer than this is hinted at again: its hint may be lost."""
     max_losses: int = _setting(3, COUNT)
-    """Lost leases in a row after which a stack fails."""
+    """Leases lost in a row, without a later checkpoint in between, after which a stack fails."""
+    checkpoint_s: float = _setting(60.0, POSITIVE)
+    """A stack keeps a checkpoint after so much training."""
+    checkpoint_bytes: int = _setting(256 * 2**20, COUNT)
+    """What one stack may write to the record as checkpoints in `checkpoint_s`: larger ones come at longer intervals."""
+    deadline_s: float = _setting(600.0, POSITIVE)
+    """What every attempt at a stack may take, and more the more the stack costs."""
+    slowest_flops: float = _setting(1e8, POSITIVE)
+    """Operations a second below which a training is taken to hang. A CPU's core does some thousand million."""
     max_body_bytes: int = _setting(64 * 1024, COUNT)
     max_page: int = _setting(200, COUNT)
     limits: Limits = field(default_factory=Limits)

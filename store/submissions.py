@@ -1,4 +1,4 @@
-"""Experiments as their owner handles them: submitted, found, listed, cancelled, deleted."""
+"""Experiments as their owner handles them: submitted, found, listed, cancelled."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lab.plan import Plan
 from lab.spec import ExperimentSpec
 from store import pages
 from store.database import UTCDateTime, database_now
-from store.models import CANCELLED, QUEUED, RUNNING, STATES, TERMINAL, Arm, Experiment, Run, Stack
-from store.transitions import API, BLIND, Change, note, settle
+from store.models import CANCELLED, QUEUED, RUNNING, STATES, TERMINAL, Arm, CheckpointChunk, Experiment, Run, Stack
+from store.transitions import API, BLIND, Change, lock_stacks, note, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,11 @@ def drafted_arm(arm: PlannedArm) -> Arm:
     )
 
 
+def is_kept(session: Session, experiment_id: str) -> bool:
+    """Whether the experiment is on record."""
+    return session.scalar(sa.select(Experiment.id).where(Experiment.id == experiment_id)) is not None
+
+
 def find_by_key(session: Session, owner: str, key: str) -> Experiment | None:
     return session.scalar(sa.select(Experiment).where(Experiment.owner == owner, Experiment.idempotency_key == key))
 
@@ -109,7 +114,7 @@ def find_by_key(session: Session, owner: str, key: str) -> Experiment | None:
 def get(session: Session, experiment_id: str) -> Experiment:
     """Raises NotFound."""
     experiment = session.get(Experiment, experiment_id, populate_existing=True)
-    if experiment is None:
+    if experiment is None or experiment.deleted_at is not None:
         raise NotFound(f"There is no experiment {experiment_id!r}.")
     return experiment
 
@@ -161,31 +166,22 @@ def cancel(session: Session, experiment_id: str) -> Experiment:
     """Queued work ends now; running work is asked to end. Idempotent. Raises NotFound, and Conflict where the
     experiment has already ended another way.
     """
-    _lock_stacks(session, experiment_id)
+    lock_stacks(session, experiment_id)
     experiment = get(session, experiment_id)
     if experiment.state == CANCELLED:
         return experiment
     if experiment.state in TERMINAL:
         raise Conflict(f"The experiment has already ended: it has {experiment.state}.")
-    _cancel_queued(session, experiment_id)
-    running = (
-        sa.update(Stack)
-        .where(Stack.experiment_id == experiment_id, Stack.state == RUNNING)
-        .values(cancel_requested=True)
-    )
-    session.execute(running, execution_options=BLIND)
+    stop(session, experiment_id)
     settle(session, experiment_id, actor=API)
     return get(session, experiment_id)
 
 
-def delete(session: Session, experiment_id: str) -> None:
-    """Removes the experiment with all its results, in any state. A worker that still trains it loses its lease.
-    Raises NotFound.
-    """
-    _lock_stacks(session, experiment_id)
-    gone = sa.delete(Experiment).where(Experiment.id == experiment_id).returning(Experiment.id)
-    if session.scalar(gone, execution_options=BLIND) is None:
-        raise NotFound(f"There is no experiment {experiment_id!r}.")
+def stop(session: Session, experiment_id: str) -> None:
+    """Queued stacks end now, running ones are asked to. Whoever calls has locked them, and settles."""
+    _cancel_queued(session, experiment_id)
+    running = sa.update(Stack).where(Stack.experiment_id == experiment_id, Stack.state == RUNNING)
+    session.execute(running.values(cancel_requested=True), execution_options=BLIND)
 
 
 def _add_work(session: Session, experiment_id: str, plan: Plan) -> None:
@@ -232,12 +228,6 @@ def _add_work(session: Session, experiment_id: str, plan: Plan) -> None:
     )
 
 
-def _lock_stacks(session: Session, experiment_id: str) -> None:
-    """Stacks before their experiment, by id: the order in which everybody locks."""
-    stacks = sa.select(Stack.id).where(Stack.experiment_id == experiment_id).order_by(Stack.id)
-    session.execute(stacks.with_for_update(key_share=True)).all()
-
-
 def _cancel_queued(session: Session, experiment_id: str) -> None:
     queued = sa.update(Stack).where(Stack.experiment_id == experiment_id, Stack.state == QUEUED)
     ended = queued.values(state=CANCELLED, finished_at=database_now()).returning(
@@ -247,10 +237,12 @@ def _cancel_queued(session: Session, experiment_id: str) -> None:
     stacks = sa.select(Stack.id).where(Stack.experiment_id == experiment_id, Stack.state == CANCELLED)
     runs = sa.update(Run).where(Run.stack_id.in_(stacks), Run.state == QUEUED).values(state=CANCELLED)
     session.execute(runs, execution_options=BLIND)
+    session.execute(sa.delete(CheckpointChunk).where(CheckpointChunk.stack_id.in_(stacks)), execution_options=BLIND)
     note(session, experiment_id, changes, from_state=QUEUED, to_state=CANCELLED, actor=API)
 
 
 def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[sa.ColumnElement[bool]]:
+    yield Experiment.deleted_at.is_(None)
     if filters.state is not None:
         yield Experiment.state == filters.state
     if filters.tag is not None:

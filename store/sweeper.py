@@ -1,4 +1,6 @@
-"""The sweeper: returns stacks of lost workers to the queue, ends cancelled ones, and repeats hints that were lost."""
+"""The sweeper: returns stacks of lost workers to the queue, ends cancelled ones, repeats hints that were lost, and
+removes what was deleted.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,15 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from lab.errors import Unavailable
-from store import leases, logs
+from store import deletions, leases, logs
 from store.database import Database, database_now
 from store.models import CANCELLED, FAILED, QUEUED, RUNNING, Stack
 from store.queue import MOST, Hints
 from store.settings import Settings
 
 _log = structlog.get_logger()
+# How long one transaction that removes what was deleted keeps SQLite's other writers waiting.
+_PIECE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ def run(database: Database, settings: Settings, hints: Hints, *, stop: threading
     while not stop.is_set():
         try:
             swept = sweep(database, settings, hints, expire=uptime.seen(time.time()) >= settings.lease_s)
+            purge(database, for_s=settings.sweep_s / 2, stop=stop)
         except (SQLAlchemyError, Unavailable) as error:
             uptime = Uptime(longest_gap_s=2 * settings.sweep_s)
             _log.warning("not_swept", error=str(error))
@@ -78,6 +83,22 @@ def run(database: Database, settings: Settings, hints: Hints, *, stop: threading
             if swept != Swept():
                 _log.info("swept", **asdict(swept))
         stop.wait(settings.sweep_s)
+
+
+def purge(database: Database, *, for_s: float, stop: threading.Event) -> int:
+    """Removes what was deleted, for as long as `for_s` at most, and returns in how many transactions. Between them
+    others have their turn: half of the time is theirs.
+    """
+    until = time.monotonic() + for_s
+    n_pieces = 0
+    while time.monotonic() < until and not stop.is_set():
+        with database.reading() as session:
+            if not deletions.any_deleted(session):
+                break
+        with database.writing() as session:
+            n_pieces += deletions.purge(session, within_s=_PIECE_S)
+        stop.wait(_PIECE_S)
+    return n_pieces
 
 
 def main() -> None:

@@ -53,11 +53,17 @@ def note(
         session.execute(sa.insert(Transition), [common | asdict(change) for change in changes])
 
 
+def lock_stacks(session: Session, experiment_id: str) -> None:
+    """Stacks before their experiment, by id: the order in which everybody locks."""
+    stacks = sa.select(Stack.id).where(Stack.experiment_id == experiment_id).order_by(Stack.id)
+    session.execute(stacks.with_for_update(key_share=True)).all()
+
+
 def settle(session: Session, experiment_id: str, *, actor: str) -> None:
     """Brings the experiment to what its stacks say, after a change to one of them, and raises its version.
 
-    It ends once: two workers that finish the last two stacks come one after the other through the experiment's row, and
-    only the second finds no stack open.
+    It ends once a generation: two workers that finish the last two stacks come one after the other through the
+    experiment's row, and only the second finds no stack open.
     """
     row = Experiment.id == experiment_id
     # FOR NO KEY UPDATE lets others add rows that refer to the experiment.
@@ -67,13 +73,19 @@ def settle(session: Session, experiment_id: str, *, actor: str) -> None:
     after = _state(session, experiment_id, before)
     values: dict[str, object] = {"version": Experiment.version + 1, "state": after}
     if after != before:
-        note(session, experiment_id, [Change()], from_state=before, to_state=after, actor=actor)
+        change = Change(generation=_generation(session, experiment_id))
+        note(session, experiment_id, [change], from_state=before, to_state=after, actor=actor)
         values |= (
             {"started_at": sa.func.coalesce(Experiment.started_at, database_now()), "finished_at": None}
             if after == RUNNING
             else {"finished_at": database_now()}
         )
     session.execute(sa.update(Experiment).where(row).values(values), execution_options=BLIND)
+
+
+def _generation(session: Session, experiment_id: str) -> int:
+    """How often the experiment was taken up again: that of its newest stacks."""
+    return session.scalar(sa.select(sa.func.max(Stack.generation)).where(Stack.experiment_id == experiment_id)) or 0
 
 
 def _state(session: Session, experiment_id: str, before: str) -> str:

@@ -6,18 +6,23 @@ import os
 from functools import cache
 
 import torch
-from celery import shared_task
+from celery import Task, shared_task
 
 from store import leases
 from store.database import Database
 from store.leases import RanOn
 from store.queue import TASK, Hints
 from worker.app import settings, worker_name
+from worker.attempt import Workplace
 from worker.machine import device_name, threads
-from worker.training import Workplace, train_next
+from worker.training import train_next
 
 
-@shared_task(name=TASK, ignore_result=True)
+class TrainTask(Task[[], None]):
+    Request = "worker.lost:TrainRequest"
+
+
+@shared_task(name=TASK, ignore_result=True, base=TrainTask)
 def train() -> None:
     """Trains one waiting stack, then hints again while more wait."""
     workplace = _workplace()

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
+import numpy as np
 import structlog
 import torch
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from lab.errors import LeaseLost, shown
 from lab.plan import Run, Stack, arms_of
-from lab.records import StackRecord
+from lab.records import RunResult
 from lab.spec import ExperimentSpec
-from store import leases, results, submissions
-from store.database import Database
-from store.leases import Claim, RanOn
-from store.settings import Settings
+from store import leases, results
+from store.checkpoints import Checkpoint, forget
+from store.database import CommitUnknown
+from store.deadlines import deadline_s
+from store.leases import Claim
+from store.models import CANCELLED, FAILED, QUEUED, SUCCEEDED
 from worker import datasets
+from worker.attempt import Attempt, Workplace
+from worker.checkpoints import Checkpoints, conditions
+from worker.datasets import Data
 from worker.engine import StackTraining
-from worker.heartbeat import Heartbeat
-from worker.writing import persist
+from worker.slices import in_slices
 
 _log = structlog.get_logger()
 
 # Between looks at the heartbeat's flags: short enough to stop soon, long enough to cost nothing.
 _LOOK_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Workplace:
-    """What a training process has for its whole life. `name` is unique to the process and begins with its worker's."""
-
-    settings: Settings
-    database: Database
-    name: str
-    ran_on: RanOn
 
 
 class End(Enum):
@@ -52,87 +48,141 @@ class End(Enum):
 
 def train_next(workplace: Workplace) -> bool:
     """Claims one waiting stack and trains it. False where none waits. Every write is fenced by the claim."""
-    with workplace.database.writing() as session:
-        claim = leases.claim(session, worker=workplace.name, lease_s=workplace.settings.lease_s)
+    claim = _claimed(workplace)
     if claim is None:
         return False
     started = time.monotonic()
     _log.info("stack_claimed", stack_id=claim.stack_id, attempt=claim.attempt)
-    with Heartbeat(workplace.database, claim, workplace.settings) as heartbeat:
-        end = _train_or_fail(workplace, claim, heartbeat)
+    with Attempt(workplace, claim) as attempt:
+        end = _train_or_fail(attempt)
     took_s = round(time.monotonic() - started, 3)
     _log.info("stack_ended", stack_id=claim.stack_id, attempt=claim.attempt, end=end.value, took_s=took_s)
     return True
 
 
-def _train_or_fail(workplace: Workplace, claim: Claim, heartbeat: Heartbeat) -> End:
+def _claimed(workplace: Workplace) -> Claim | None:
     try:
-        return _train(workplace, claim, heartbeat)
+        with workplace.database.writing() as session:
+            return leases.claim(session, worker=workplace.name, lease_s=workplace.settings.lease_s)
+    except CommitUnknown:
+        with workplace.database.reading() as session:
+            return leases.held_by(session, worker=workplace.name)
+
+
+def _train_or_fail(attempt: Attempt) -> End:
+    try:
+        return _train(attempt)
+    except Stopped as stopped:
+        return stopped.end
     except LeaseLost:
         return End.LOST
     except Exception as error:  # noqa: BLE001 - the last edge: whatever training raises belongs in the row
-        _log.exception("stack_failed", stack_id=claim.stack_id)
-        return _fail(workplace, claim, heartbeat, error)
+        _log.exception("stack_failed", stack_id=attempt.claim.stack_id)
+        return _fail(attempt, error)
 
 
-def _fail(workplace: Workplace, claim: Claim, heartbeat: Heartbeat, error: Exception) -> End:
+def _fail(attempt: Attempt, error: Exception) -> End:
     what = {"error_class": type(error).__name__, "error": shown(str(error), 500)}
+    ran_on = attempt.workplace.ran_on
     try:
-        persist(workplace.database, heartbeat, lambda s: leases.fail(s, claim, **what, ran_on=workplace.ran_on))
+        attempt.leave(lambda session: leases.fail(session, attempt.claim, **what, ran_on=ran_on), FAILED)
     except LeaseLost:
         return End.LOST
     return End.FAILED
 
 
-def _train(workplace: Workplace, claim: Claim, heartbeat: Heartbeat) -> End:
-    database = workplace.database
-    stack, run_ids = persist(database, heartbeat, lambda session: _open(session, claim))
-    spec = stack.shape.dataset
-    training = StackTraining(
-        stack,
-        datasets.load(spec),
-        datasets.probe_indices(spec, stack.probe_size),
-        device=torch.device(workplace.ran_on.device),
-    )
-    recorded = -1
-    for step in stack.recorded_steps:
-        stopped = _advance(training, step, heartbeat)
-        if stopped is not None:
-            leave = leases.cancelled if stopped is End.CANCELLED else leases.give_back
-            persist(database, heartbeat, partial(leave, claim=claim))
-            return stopped
-        persist(database, heartbeat, partial(_record, claim, training.record(), run_ids, recorded))
-        recorded = step
-    persist(database, heartbeat, lambda session: leases.finish(session, claim, training.results(), workplace.ran_on))
+def _train(attempt: Attempt) -> End:
+    work = _prepared(attempt)
+    outcomes = in_slices(len(work.run_ids), partial(_train_runs, attempt, work))
+    ran_on = attempt.workplace.ran_on
+    attempt.leave(lambda session: leases.finish(session, attempt.claim, outcomes, ran_on), SUCCEEDED)
     return End.FINISHED
 
 
-def _open(session: Session, claim: Claim) -> tuple[Stack, list[int]]:
-    """The stack as its rows say, and the ids of its runs; rows of earlier attempts are gone after this."""
-    run_ids = results.begin(session, claim)
-    spec = ExperimentSpec.from_json(submissions.get(session, claim.experiment_id).spec)
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the training of a claimed stack needs."""
+
+    stack: Stack
+    run_ids: list[int]
+    data: Data
+    probe: NDArray[np.int64]
+    checkpoints: Checkpoints
+
+
+def _prepared(attempt: Attempt) -> Work:
+    stack, spec_digest = attempt.fetch(lambda session: _opened(session, attempt.claim))
+    allowed_s = deadline_s(attempt.workplace.settings, cost_flops=stack.cost_flops, steps=stack.shape.steps)
+    attempt.deadline.set(allowed_s)
+    checkpoints = Checkpoints(attempt, conditions(spec_digest, attempt.workplace.ran_on))
+    found = checkpoints.find()
+    run_ids = attempt.persist(lambda session: _begin(session, attempt.claim, found))
+    data = datasets.load(stack.shape.dataset)
+    probe = datasets.probe_indices(stack.shape.dataset, stack.probe_size)
+    return Work(stack, run_ids, data, probe, checkpoints)
+
+
+def _opened(session: Session, claim: Claim) -> tuple[Stack, str]:
+    """The stack as its rows say, and the digest of its experiment's spec."""
+    asked, digest = results.asked(session, claim)
+    spec = ExperimentSpec.from_json(asked)
     arms = arms_of(spec)
     runs = tuple(Run(arms[position], replicate) for position, replicate in results.members(session, claim.stack_id))
-    return Stack(claim.position, runs, spec.seed, spec.recording), run_ids
+    return Stack(claim.position, runs, spec.seed, spec.recording), digest
 
 
-def _record(claim: Claim, record: StackRecord, run_ids: list[int], after: int, session: Session) -> None:
-    """Writes the rows of one recorded step, the one that follows step `after`."""
-    results.begin(session, claim, resume_step=after)
-    results.record(session, claim, record, run_ids)
+def _begin(session: Session, claim: Claim, found: Checkpoint | None) -> list[int]:
+    """Leaves of earlier attempts what this one goes on from. A checkpoint that is ignored goes with its rows."""
+    if found is None:
+        forget(session, claim)
+        return results.begin(session, claim)
+    forget(session, claim, but=found.step)
+    return results.begin(session, claim, step=found.step, recorded_step=found.recorded_step)
 
 
-def _advance(training: StackTraining, step: int, heartbeat: Heartbeat) -> End | None:
-    """Trains up to `step`, looking at the heartbeat's flags between pieces. Says why, where it stopped short."""
+def _train_runs(attempt: Attempt, work: Work, runs: range) -> tuple[RunResult, ...]:
+    """Trains these runs of the stack at once, and records them. Raises Stopped, and what the engine raises."""
+    stack, run_ids = work.stack, work.run_ids[runs.start : runs.stop]
+    if len(runs) < len(work.run_ids):
+        work.checkpoints.give_up()
+    networks = replace(stack, runs=stack.runs[runs.start : runs.stop])
+    training = StackTraining(networks, work.data, work.probe, device=torch.device(attempt.workplace.ran_on.device))
+    recorded = work.checkpoints.restore(training)
+    for step in stack.recorded_steps:
+        if step <= recorded:
+            continue
+        _advance(attempt, training, step, recorded, work.checkpoints)
+        # Of all the stack's updates, those done: slices come one after the other.
+        reached = (runs.start * stack.shape.steps + len(runs) * step) // len(work.run_ids)
+        record = training.record()
+        attempt.persist(partial(results.record, claim=attempt.claim, record=record, run_ids=run_ids, reached=reached))
+        recorded = step
+    return training.results()
+
+
+class Stopped(Exception):
+    """Somebody asked for it, and the row says so."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__(end.value)
+        self.end = end
+
+
+def _advance(attempt: Attempt, training: StackTraining, step: int, recorded: int, checkpoints: Checkpoints) -> None:
+    """Trains up to `step`, looking at the heartbeat's flags between pieces. Raises Stopped."""
     piece = 1
     while True:
-        flags = heartbeat.flags
+        flags = attempt.flags
         if flags.cancel_requested:
-            return End.CANCELLED
+            attempt.leave(partial(leases.cancelled, claim=attempt.claim), CANCELLED)
+            raise Stopped(End.CANCELLED)
         if flags.yield_requested:
-            return End.GIVEN_BACK
+            checkpoints.keep(training, recorded)
+            attempt.leave(partial(leases.give_back, claim=attempt.claim), QUEUED)
+            raise Stopped(End.GIVEN_BACK)
         if training.step >= step:
-            return None
+            return
+        checkpoints.keep_if_due(training, recorded)
         started = time.monotonic()
         training.advance_to(min(step, training.step + piece))
         piece = max(1, piece // 2) if time.monotonic() - started > _LOOK_S else piece * 2

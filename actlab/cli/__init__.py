@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from actlab.cli.experiments import cancel, delete, list_experiments, show, wait
+from actlab.cli.experiments import cancel, delete, history, list_experiments, retry, show, wait
 from actlab.cli.frame import Speaking
 from actlab.cli.local import demo, up
 from actlab.cli.results import compare, export, report
@@ -26,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (up, demo, run, list_experiments, show, wait, compare, export, report, cancel, delete):
+for command in (up, demo, run, list_experiments, show, wait, compare, export, report, history, cancel, retry, delete):
     main.add_command(command)

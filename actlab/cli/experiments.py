@@ -1,4 +1,4 @@
-"""Commands on experiments as a whole: list, show, wait, cancel, delete."""
+"""Commands on experiments as a whole: list, show, wait, cancel, retry, delete, and their history."""
 
 from __future__ import annotations
 
@@ -94,6 +94,37 @@ def cancel(experiment_id: str, *, as_json: bool, url: str | None) -> None:
     with Lab(url) as lab:
         experiment = lab.cancel(find(lab, experiment_id)["id"])
     print_json(experiment) if as_json else click.echo(f"Experiment {experiment['id']} is being cancelled.")
+
+
+@click.command()
+@id_argument
+@json_option
+@url_option
+def retry(experiment_id: str, *, as_json: bool, url: str | None) -> None:
+    """Run again what failed or was cancelled; what succeeded stays.
+
+    \b
+    actlab retry last
+    """
+    with Lab(url) as lab:
+        experiment = lab.retry(find(lab, experiment_id)["id"])
+    n_runs = experiment["runs"]["queued"]
+    print_json(experiment) if as_json else click.echo(f"Experiment {experiment['id']} runs again: {n_runs} runs.")
+
+
+@click.command()
+@id_argument
+@json_option
+@url_option
+def history(experiment_id: str, *, as_json: bool, url: str | None) -> None:
+    """Show every change of state of an experiment and its stacks: when, from what to what, by whom, why.
+
+    \b
+    actlab history last
+    """
+    with Lab(url) as lab:
+        events = lab.history(find(lab, experiment_id)["id"])
+    print_json(events) if as_json else console().print(tables.history(events))
 
 
 @click.command()

@@ -15,7 +15,7 @@ from actlab.client import Json
 
 NONE = "-"
 # Columns of words; all others hold numbers.
-WORDS = ("arm", "label", "name", "activations", "tags", "note")
+WORDS = ("arm", "label", "name", "activations", "tags", "note", "by", "reason")
 # A list of experiments stays one.
 MOST_SHOWN = 30
 # Every activation takes these; with these values they do nothing.
@@ -74,6 +74,21 @@ def told(item: Json) -> str:
 
 def failures(item: Json) -> list[str]:
     return [f"stack {entry['stack']}: {entry['error_class']}: {entry['error']}" for entry in item["failures"]]
+
+
+def history(events: Sequence[Json]) -> Table:
+    table = _table("at", "what", "retry", "attempt", "state", "by", "reason")
+    for event in events:
+        table.add_row(
+            _time(event["at"]),
+            "experiment" if event["stack"] is None else f"stack {event['stack']}",
+            str(event["generation"] or NONE),
+            str(event["attempt"] or NONE),
+            event["to_state"],
+            Text(event["actor"]),
+            Text(event["reason"] or NONE),
+        )
+    return table
 
 
 def plan(answer: Json) -> RenderableType:

@@ -163,14 +163,22 @@ def test_an_experiment_that_is_not_there_is_named(lab_up: Up) -> None:
     assert actlab(lab_up, "show", unknown).exit_code == 1
 
 
-def test_cancel_and_delete_say_what_they_did(lab_up: Up) -> None:
+def test_cancel_retry_and_delete_say_what_they_did(lab_up: Up) -> None:
     submitted = actlab(lab_up, "run", "-", "--no-follow", given=json.dumps(A_LONG_QUESTION)).stdout.strip()
 
+    early = actlab(lab_up, "retry", submitted)
     cancelled = actlab(lab_up, "cancel", submitted)
+    actlab(lab_up, "wait", submitted)
+    again = actlab(lab_up, "retry", submitted)
+    told = actlab(lab_up, "history", submitted)
     kept = actlab(lab_up, "delete", submitted, given="n\n")
     deleted = actlab(lab_up, "delete", submitted, "--yes")
 
+    assert (early.exit_code, "has not ended" in early.stderr) == (1, True)
     assert "is being cancelled" in cancelled.stdout
+    assert "runs again: 4 runs" in again.stdout
+    assert re.search(r"stack 0 +- +\S+ +cancelled", told.stdout)
+    assert re.search(r"stack 0 +1 +- +queued", told.stdout)
     assert kept.exit_code == 1
     assert "('For ever?', relu, tanh on xor, 4 runs)" in kept.stderr
     assert "is deleted" in deleted.stdout

@@ -99,6 +99,20 @@ def test_cancelling_ends_what_trains(lab: Lab) -> None:
     assert lab.wait(experiment_id, timeout_s=30)["state"] == "cancelled"
 
 
+def test_what_was_cancelled_can_be_run_again_and_its_history_says_so(lab: Lab) -> None:
+    experiment_id = lab.submit(A_LONG_QUESTION)["id"]
+    lab.cancel(experiment_id)
+    lab.wait(experiment_id, timeout_s=30)
+
+    again = lab.retry(experiment_id)
+    lab.cancel(experiment_id)
+    lab.wait(experiment_id, timeout_s=30)
+
+    ends = [event for event in lab.history(experiment_id) if event["stack"] is None]
+    assert again["state"] == "running"
+    assert [event["generation"] for event in ends if event["to_state"] == "cancelled"] == [0, 1]
+
+
 def test_what_has_succeeded_cannot_be_cancelled(lab: Lab, answered: Json) -> None:
     with pytest.raises(Conflict):
         lab.cancel(answered["id"])

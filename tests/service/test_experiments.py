@@ -8,8 +8,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from lab.spec import DatasetSpec
+from service.parts import parts
 from store.database import Database
 from tests.builders import a_spec
+from tests.commits import answers_lost, first
+from tests.outages import outage
 from tests.service.recorded import failed, submitted, trained
 
 XOR = DatasetSpec("xor", (("n_test", 50), ("n_train", 100), ("noise", 0.0)))
@@ -103,6 +106,52 @@ def test_the_same_key_with_another_request_is_refused(other: dict[str, Any], cli
     assert len(client.get("/v1/experiments").get_json()["items"]) == 1
 
 
+@pytest.mark.parametrize("key", [None, "key-1"])
+def test_a_202_is_given_where_the_commit_was_done_though_its_answer_was_lost(
+    app: Flask, client: FlaskClient, key: str | None
+) -> None:
+    with app.app_context():
+        database = parts().database
+
+    with answers_lost(database, first) as broken:
+        answer = _ask(client, key)
+
+    found = client.get("/v1/experiments").get_json()["items"]
+    assert (broken, answer.status_code) == ([0], 202)
+    assert [experiment["id"] for experiment in found] == [answer.get_json()["id"]]
+    assert client.get(answer.headers["Location"]).status_code == 200
+
+
+def test_no_202_is_given_where_the_commit_was_not_done(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        database = parts().database
+
+    with answers_lost(database, first, kept=False):
+        answer = _ask(client, "key-1")
+
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "whether this was kept" in answer.get_json()["detail"]
+    assert client.get("/v1/experiments").get_json()["items"] == []
+    assert _ask(client, "key-1").status_code == 202
+
+
+def test_while_nothing_can_be_written_the_answer_is_503_and_nothing_is_kept(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        database = parts().database
+    _ask(client, name="before")
+
+    with outage(database):
+        answers = [_ask(client, "key-1", name=f"during, {i}", replicates=1000) for i in range(2)]
+    after = _ask(client, "key-1", name="after")
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+    assert after.status_code == 202
+    found = client.get("/v1/experiments").get_json()["items"]
+    assert [experiment["name"] for experiment in found] == ["after", "before"]
+
+
 def test_one_key_sent_many_times_at_once_is_one_experiment(app: Flask) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: _ask(app.test_client(), "key-1"), range(16)))
@@ -181,15 +230,60 @@ def test_what_has_ended_cannot_be_cancelled(client: FlaskClient, database: Datab
     assert answer.mimetype == "application/problem+json"
 
 
-def test_deleting_removes_everything(client: FlaskClient, database: Database) -> None:
+def test_what_failed_is_run_again_and_what_succeeded_stays(app: Flask, client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{failed(database, a_spec())}"
+
+    answer = client.post(f"{path}/retry")
+    again = client.post(f"{path}/retry")
+
+    assert (answer.status_code, answer.headers["Location"]) == (202, path)
+    assert (answer.get_json()["state"], answer.get_json()["runs"]["queued"]) == ("running", 4)
+    assert answer.get_json()["failures"] == []
+    with app.app_context():
+        assert parts().hints.waiting() == 1
+    assert (again.status_code, again.mimetype) == (409, "application/problem+json")
+    assert "running" in again.get_json()["detail"]
+
+
+def test_where_all_has_succeeded_there_is_nothing_to_retry(client: FlaskClient, database: Database) -> None:
+    answer = client.post(f"/v1/experiments/{trained(database, a_spec())}/retry")
+
+    assert answer.status_code == 409
+    assert "nothing to retry" in answer.get_json()["detail"]
+
+
+def test_the_history_is_read_page_by_page(client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{failed(database, a_spec())}"
+
+    first = client.get(f"{path}/history?limit=4").get_json()
+    rest = client.get(f"{path}/history?cursor={first['next']}").get_json()
+
+    events = first["items"] + rest["items"]
+    assert [(event["stack"], event["to_state"]) for event in events] == [
+        (None, "queued"),
+        (0, "queued"),
+        (0, "running"),
+        (None, "running"),
+        (0, "failed"),
+        (None, "failed"),
+    ]
+    assert (events[-2]["actor"], events[-2]["reason"], events[-2]["attempt"]) == ("test", "out_of_memory", 1)
+    assert rest["next"] is None
+    assert client.get(f"/v1/experiments/{'0' * 8}-0000-0000-0000-{'0' * 12}/history").status_code == 404
+
+
+def test_what_is_deleted_is_gone_at_once(client: FlaskClient, database: Database) -> None:
     path = f"/v1/experiments/{trained(database, a_spec())}"
+    run = client.get(f"{path}/runs").get_json()["items"][0]["id"]
 
     answer = client.delete(path)
 
     assert (answer.status_code, answer.data) == (204, b"")
-    assert client.get(path).status_code == 404
-    assert client.get(f"{path}/runs").status_code == 404
-    assert client.delete(path).status_code == 404
+    assert client.get("/v1/experiments").get_json()["items"] == []
+    for part in ("", "/runs", f"/runs/{run}", "/arms", "/measurements", "/summary", "/history", "/report"):
+        assert client.get(f"{path}{part}").status_code == 404, part
+    for asked in (client.post(f"{path}/cancel"), client.post(f"{path}/retry"), client.delete(path)):
+        assert asked.status_code == 404
 
 
 def test_a_finished_experiment_says_how_it_went(client: FlaskClient, database: Database) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lab.statistics import compare
-from store import leases, metrics, results, submissions
+from store import deletions, leases, metrics, results
 from store.database import Database
 from store.metrics import GRADIENT_RATIO, RUN_METRICS, MetricValues
 from tests.builders import a_spec
@@ -160,6 +160,7 @@ def test_an_experiment_that_has_not_begun_has_no_values(database: Database) -> N
 def test_metrics_of_a_deleted_experiment_are_gone(database: Database) -> None:
     experiment = an_experiment(database, a_record(6))
     with database.writing() as session:
-        submissions.delete(session, experiment)
+        deletions.delete(session, experiment)
+        deletions.purge(session, within_s=60)
 
     assert values_of(database, experiment, "delta_norm") == MetricValues({}, {}, {}, {})

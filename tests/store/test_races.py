@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from lab.errors import LeaseLost
-from store import leases, results, submissions
+from store import deletions, leases, results, submissions
 from store.database import Database
 from store.leases import Claim
 from store.models import Experiment
@@ -105,7 +105,7 @@ def test_deleting_while_others_work_does_not_deadlock(database: Database) -> Non
             try:
                 with database.writing() as session:
                     if number == 3:
-                        submissions.delete(session, experiment.id)
+                        deletions.delete(session, experiment.id)
                     else:
                         run_ids = results.begin(session, claims[number])
                         results.record(session, claims[number], a_record(), run_ids)

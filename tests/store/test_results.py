@@ -170,9 +170,9 @@ def test_recording_says_how_far_the_stack_is(database: Database) -> None:
         assert session.scalars(sa.select(Stack.step)).one() == 4
 
 
-@pytest.mark.parametrize(("resume_step", "kept"), [(-1, []), (0, [0]), (2, [0, 2]), (3, [0, 2, 3])])
-def test_a_new_attempt_removes_what_came_after_its_resume_step(
-    database: Database, resume_step: int, kept: list[int]
+@pytest.mark.parametrize(("recorded_step", "kept"), [(-1, []), (0, [0]), (2, [0, 2]), (3, [0, 2, 3])])
+def test_a_new_attempt_removes_what_came_after_the_step_it_goes_on_from(
+    database: Database, recorded_step: int, kept: list[int]
 ) -> None:
     submitted(database, in_stacks(2))
     claim, run_ids = begun(database)
@@ -184,7 +184,7 @@ def test_a_new_attempt_removes_what_came_after_its_resume_step(
 
     again = claimed(database)
     with database.writing() as session:
-        results.begin(session, again, resume_step=resume_step)
+        results.begin(session, again, recorded_step=recorded_step)
 
     found = losses(database)
     assert again.stack_id == claim.stack_id

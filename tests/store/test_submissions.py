@@ -1,4 +1,4 @@
-"""What is submitted is on record, is found again, and can be cancelled and deleted."""
+"""What is submitted is on record, is found again, and can be cancelled."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from threading import Barrier
 import pytest
 import sqlalchemy as sa
 
-from lab.errors import Conflict, InvalidRequest, LeaseLost, NotFound
+from lab.errors import Conflict, InvalidRequest, NotFound
 from lab.spec import DatasetSpec, ExperimentSpec
-from store import leases, submissions
+from store import deletions, leases, submissions
 from store.database import Database
-from store.models import Arm, Base, Experiment, Run, Stack, Transition
+from store.models import Arm, Experiment, Run, Stack, Transition
 from store.submissions import ExperimentFilters, Failure
 from tests.builders import a_spec
-from tests.store.builders import FORGED_CURSORS, a_record, a_result, claimed, finished, in_stacks, ran, submitted
+from tests.store.builders import FORGED_CURSORS, a_result, claimed, finished, in_stacks, ran, submitted
 
 
 def test_an_experiment_is_stored_whole(database: Database) -> None:
@@ -98,7 +98,7 @@ def test_requests_with_one_key_at_one_time_make_one_experiment(database: Databas
 
 def test_an_unknown_experiment_is_not_found(database: Database) -> None:
     with database.writing() as session:
-        for act in (submissions.get, submissions.cancel, submissions.delete):
+        for act in (submissions.get, submissions.cancel, deletions.delete):
             with pytest.raises(NotFound, match="'nobody'"):
                 act(session, "nobody")
 
@@ -264,42 +264,3 @@ def test_what_has_ended_cannot_be_cancelled(database: Database) -> None:
 
     with database.writing() as session, pytest.raises(Conflict, match="succeeded"):
         submissions.cancel(session, experiment.id)
-
-
-def test_deleting_takes_everything_and_the_worker_notices(database: Database) -> None:
-    experiment = submitted(database, in_stacks(2))
-    kept = submitted(database)
-    ran(database, claimed(database), a_record(0, n_layers=1), a_record(6, n_layers=1))
-    claim = claimed(database)
-
-    with database.writing() as session:
-        submissions.delete(session, experiment.id)
-
-    with database.writing() as session, pytest.raises(LeaseLost):
-        leases.heartbeat(session, claim, lease_s=60)
-    with database.reading() as session:
-        left = {
-            name: session.scalar(sa.select(sa.func.count()).select_from(table))
-            for name, table in Base.metadata.tables.items()
-        }
-        assert submissions.get(session, kept.id).state == "queued"
-    assert {name: n for name, n in left.items() if n} == {
-        "experiments": 1,
-        "arms": 2,
-        "stacks": 1,
-        "runs": 4,
-        "transitions": 2,
-    }
-
-
-def test_a_deleted_stacks_number_is_never_given_out_again(database: Database) -> None:
-    first = submitted(database)
-    zombie = claimed(database)
-    with database.writing() as session:
-        submissions.delete(session, first.id)
-    submitted(database)
-    heir = claimed(database)
-
-    assert (heir.attempt, heir.stack_id == zombie.stack_id) == (zombie.attempt, False)
-    with database.writing() as session, pytest.raises(LeaseLost):
-        leases.hold(session, zombie, step=1)

@@ -13,32 +13,16 @@ import torch
 
 from lab.limits import Limits
 from lab.plan import plan
-from lab.spec import DatasetSpec, ExperimentSpec
+from lab.spec import DatasetSpec
 from store import leases, submissions
 from store.database import Database
-from store.leases import Claim, RanOn
+from store.leases import Claim
 from store.models import Curve, Experiment, Measurement, Run, Stack
-from store.settings import Settings
 from tests.builders import a_spec
+from tests.worker.workplaces import QUICK, a_workplace, rows, submitted
 from worker import datasets
 from worker.engine import StackTraining
-from worker.training import Workplace, train_next
-
-QUICK = Settings(lease_s=6.0, heartbeat_s=0.05)
-
-
-def a_workplace(database: Database, settings: Settings = QUICK) -> Workplace:
-    return Workplace(settings, database, "here/1/2", RanOn("cpu", 1, torch.__version__))
-
-
-def submitted(database: Database, spec: ExperimentSpec) -> str:
-    with database.writing() as session:
-        return submissions.submit(session, spec, plan(spec, Limits())).id
-
-
-def rows(database: Database, table: Any, **where: Any) -> list[Any]:
-    with database.reading() as session:
-        return list(session.scalars(sa.select(table).filter_by(**where)))
+from worker.training import train_next
 
 
 def test_a_stack_s_rows_are_what_the_engine_reports(database: Database) -> None:

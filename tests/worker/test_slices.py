@@ -1,0 +1,108 @@
+"""A stack that does not fit into memory trains in slices, to the same numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from structlog.testing import capture_logs
+
+from lab.records import RunResult, StackRecord
+from store.database import Database
+from store.models import CheckpointChunk, Stack
+from tests.builders import a_spec
+from tests.store.builders import a_result
+from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted
+from worker import training
+from worker.engine import StackTraining
+from worker.slices import OutOfMemory, in_slices
+from worker.training import train_next
+
+
+def no_room() -> None:
+    """What really happens: an exbibyte is asked for."""
+    torch.empty(2**60, dtype=torch.uint8)
+
+
+def result_of(run: int) -> RunResult:
+    return a_result(loss_auc=float(run))
+
+
+@pytest.mark.parametrize(("n_runs", "most"), [(1, 1), (7, 7), (7, 3), (8, 1), (128, 5)])
+def test_every_run_is_trained_once_and_in_order(n_runs: int, most: int) -> None:
+    asked: list[int] = []
+
+    def train(runs: range) -> tuple[RunResult, ...]:
+        if len(runs) > most:
+            no_room()
+        asked.extend(runs)
+        return tuple(map(result_of, runs))
+
+    results = in_slices(n_runs, train)
+
+    assert asked == list(range(n_runs))
+    assert results == [result_of(run) for run in range(n_runs)]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("can't allocate memory: ...")]
+)
+def test_one_network_that_does_not_fit_says_so(error: Exception) -> None:
+    def train(_: range) -> tuple[RunResult, ...]:
+        raise error
+
+    with pytest.raises(OutOfMemory, match="A single network does not fit here"):
+        in_slices(4, train)
+
+
+def test_other_errors_are_not_tried_again() -> None:
+    asked: list[range] = []
+
+    def train(runs: range) -> tuple[RunResult, ...]:
+        asked.append(runs)
+        raise RuntimeError("The size of tensor a must match the size of tensor b")
+
+    with pytest.raises(RuntimeError, match="must match"):
+        in_slices(4, train)
+
+    assert asked == [range(4)]
+
+
+@pytest.mark.parametrize("at_step", [0, 6])
+def test_a_sliced_stack_has_the_numbers_of_a_whole_one(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, at_step: int
+) -> None:
+    """Wherever memory ran out, and whatever had been recorded by then."""
+    spec = a_spec("relu", "tanh", steps=20, points=6, replicates=3)
+    whole = submitted(sqlite_database, spec)
+    train_next(a_workplace(sqlite_database))
+    sliced = submitted(sqlite_database, spec)
+
+    class Narrow(StackTraining):
+        def __init__(self, stack: Any, *arguments: Any, **options: Any) -> None:
+            self.n_runs = len(stack.runs)
+            super().__init__(stack, *arguments, **options)
+
+        def record(self) -> StackRecord:
+            if self.n_runs > 2 and self.step >= at_step:
+                no_room()
+            return super().record()
+
+    monkeypatch.setattr(training, "StackTraining", Narrow)
+    with capture_logs() as logs:
+        train_next(a_workplace(sqlite_database, replace(QUICK, checkpoint_s=1e-9)))
+
+    assert [log["n_runs"] for log in logs if log["event"] == "stack_is_sliced"] == [6, 3, 3]
+    assert [stack.step for stack in rows(sqlite_database, Stack)] == [20, 20]
+    assert rows(sqlite_database, CheckpointChunk) == []
+    first, second = numbers(sqlite_database, whole), numbers(sqlite_database, sliced)
+    for table in first:
+        # float32 has a relative spacing of 1e-7; a few steps make little more of it.
+        assert plain(second[table]) == pytest.approx(plain(first[table]), rel=1e-4, abs=1e-6, nan_ok=True)
+
+
+def plain(found: list[tuple[Any, ...]]) -> list[float]:
+    return [math.nan if value is None else value for row in found for value in row if not isinstance(value, str)]

@@ -1,0 +1,143 @@
+"""An attempt's checkpoints: found and judged at its start, kept while it trains."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+import torch
+from safetensors.torch import load, save
+from sqlalchemy.exc import DBAPIError
+
+from lab.errors import Unavailable
+from store import checkpoints
+from store.checkpoints import Checkpoint, DamagedCheckpoint
+from store.leases import RanOn
+from worker.attempt import Attempt, is_out_of_reach
+from worker.engine import StackTraining
+
+_log = structlog.get_logger()
+
+
+class Checkpoints:
+    """Of one attempt, all made under the same conditions."""
+
+    def __init__(self, attempt: Attempt, made_under: Mapping[str, Any]) -> None:
+        self._attempt = attempt
+        self._made_under = made_under
+        self._found: Checkpoint | None = None
+        self._kept_step = 0
+        self._due = time.monotonic() + attempt.workplace.settings.checkpoint_s
+
+    def find(self) -> Checkpoint | None:
+        """The one to go on from. None, with a line in the log where there is one that must be ignored."""
+        stack_id = self._attempt.claim.stack_id
+        try:
+            found = self._attempt.fetch(partial(checkpoints.latest, stack_id=stack_id))
+        except DamagedCheckpoint as error:
+            self._say("checkpoint_ignored", reason=str(error))
+            return None
+        if found is None:
+            return None
+        if found.made_under != self._made_under:
+            reason = _differences(found.made_under, self._made_under)
+            self._say("checkpoint_ignored", reason=reason, step=found.step)
+            return None
+        self._found, self._kept_step = found, found.step
+        return found
+
+    def restore(self, training: StackTraining) -> int:
+        """Brings the training to where `find` found one, if it did; returns the last step that is recorded."""
+        if self._found is None:
+            return -1
+        found, self._found = self._found, None
+        training.restore(load(found.state))
+        self._say("stack_resumed", step=found.step)
+        return found.recorded_step
+
+    def give_up(self) -> None:
+        """Keeps no more, and leaves none: a checkpoint is of the whole stack, and it trains in slices. Raises
+        LeaseLost.
+        """
+        self._found, self._due, self._kept_step = None, math.inf, sys.maxsize
+        self._attempt.persist(partial(checkpoints.forget, claim=self._attempt.claim))
+
+    def keep_if_due(self, training: StackTraining, recorded_step: int) -> None:
+        """Raises LeaseLost."""
+        if time.monotonic() >= self._due:
+            self.keep(training, recorded_step)
+
+    def keep(self, training: StackTraining, recorded_step: int) -> None:
+        """Keeps the training as it is now, recorded up to `recorded_step`. Where the database does not take it, the
+        next one will do. Raises LeaseLost.
+        """
+        if training.step <= self._kept_step:
+            return
+        started = time.monotonic()
+        checkpoint = Checkpoint(training.step, recorded_step, self._made_under, _packed(training))
+        self._put_off(len(checkpoint.state))
+        try:
+            for chunk in range(checkpoint.n_chunks):
+                self._attempt.once(
+                    partial(checkpoints.keep, claim=self._attempt.claim, checkpoint=checkpoint, chunk=chunk)
+                )
+        except (DBAPIError, Unavailable) as error:
+            if not is_out_of_reach(error):
+                raise
+            self._say("checkpoint_not_kept", step=checkpoint.step, error=str(error).splitlines()[0])
+            return
+        self._kept_step = checkpoint.step
+        took_s = round(time.monotonic() - started, 3)
+        self._say("checkpoint_kept", step=checkpoint.step, bytes=len(checkpoint.state), took_s=took_s)
+
+    def _put_off(self, n_bytes: int) -> None:
+        """The next one is due after the usual interval, or after as many as this one was larger than it may be."""
+        settings = self._attempt.workplace.settings
+        intervals = max(1.0, n_bytes / settings.checkpoint_bytes)
+        self._due = time.monotonic() + settings.checkpoint_s * intervals
+        if intervals > 1:
+            interval_s = round(settings.checkpoint_s * intervals, 3)
+            self._say("checkpoints_made_rarer", bytes=n_bytes, allowed=settings.checkpoint_bytes, interval_s=interval_s)
+
+    def _say(self, event: str, **what: Any) -> None:
+        _log.info(event, stack_id=self._attempt.claim.stack_id, attempt=self._attempt.claim.attempt, **what)
+
+
+def conditions(spec_digest: str, ran_on: RanOn) -> dict[str, Any]:
+    """What must be equal for a resumed training to give the bits of an undisturbed one."""
+    device = torch.device(ran_on.device)
+    return {
+        "spec_digest": spec_digest,
+        "engine": _engine_digest(),
+        "torch_version": ran_on.torch_version,
+        "device": "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": ran_on.threads,
+    }
+
+
+@cache
+def _engine_digest() -> str:
+    """Of the programs that make the numbers: engine and data sets."""
+    here = Path(__file__).parent
+    named = {path.relative_to(here).as_posix(): path for path in here.rglob("*.py")}
+    digest = hashlib.sha256()
+    for name in sorted(name for name in named if name.startswith(("engine/", "datasets"))):
+        digest.update(name.encode() + b"\0" + named[name].read_bytes())
+    return digest.hexdigest()
+
+
+def _packed(training: StackTraining) -> bytes:
+    return save({name: tensor.contiguous() for name, tensor in training.state().items()})
+
+
+def _differences(made_under: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    names = [name for name in sorted({*made_under, *here}) if made_under.get(name) != here.get(name)]
+    return "; ".join(f"{name} was {made_under.get(name)!r} and is {here.get(name)!r}" for name in names)
