@@ -1,8 +1,7 @@
-"""Any order of submits, claims, writes, cancels, lost workers and late writes leaves the record as the model says."""
+"""Any order of submits, claims, writes, cancels, retries, deletes, lost workers and late writes leaves the record as the model says."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -23,14 +22,16 @@ from hypothesis.stateful import (
 )
 from sqlalchemy.orm import Session
 
-from lab.errors import Conflict, LeaseLost
+from lab.errors import Conflict, LeaseLost, NotFound
 from lab.limits import Limits
 from lab.plan import plan
-from store import leases, results, submissions
+from store import checkpoints, deletions, leases, results, retries, submissions
+from store.checkpoints import Checkpoint
 from store.database import Database, database_now
 from store.leases import Claim, Flags
-from store.models import FAILED, QUEUED, RUNNING, SUCCEEDED, TERMINAL, Experiment, Measurement, Run, Stack, Transition
+from store.models import FAILED, QUEUED, RUNNING, SUCCEEDED, Experiment, Stack
 from tests.builders import a_spec
+from tests.faults.comparison import compare
 from tests.faults.counts import CHAOS, times
 from tests.faults.model import MAX_LOSSES, RecordModel
 from tests.store.builders import HERE, a_record, a_result
@@ -99,6 +100,12 @@ class RecordMachine(RuleBasedStateMachine):
             results.record(session, claim, _numbers(claim, 0), results.begin(session, claim))
 
         self.write(claim, record)
+
+    @rule(claim=claims, step=st.integers(1, 3))
+    def keep_a_checkpoint(self, claim: Claim, step: int) -> None:
+        kept = Checkpoint(step, -1, {}, bytes([step]))
+        if self.write(claim, lambda session: checkpoints.keep(session, claim, kept, 0)):
+            self.model.stacks[claim.stack_id].keep_checkpoint(step)
 
     @rule(claim=claims, repeated=st.booleans())
     def finish(self, claim: Claim, repeated: bool) -> None:
@@ -181,32 +188,52 @@ class RecordMachine(RuleBasedStateMachine):
         try:
             with self.database.writing() as session:
                 submissions.cancel(session, experiment_id)
+        except NotFound:
+            assert experiment_id in self.model.deleted
         except Conflict:
             assert over
         else:
             assert not over
             self.model.cancel(experiment_id)
 
-    @precondition(lambda self: self.model.stacks)
+    @precondition(lambda self: any(self.model.to_retry(each) for each in self.model.shown()))
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        experiment_id = data.draw(st.sampled_from(self.model.shown()))
+        before = set(self.model.stacks)
+        try:
+            with self.database.writing() as session:
+                _, n = retries.retry(session, experiment_id)
+                rows = session.execute(sa.select(Stack.position, Stack.id).where(Stack.experiment_id == experiment_id))
+                heirs = {position: stack_id for position, stack_id in rows if stack_id not in before}
+        except Conflict:
+            assert not self.model.to_retry(experiment_id)
+        else:
+            assert n == len(heirs)
+            assert sorted(heirs) == sorted(stack.position for stack in self.model.to_retry(experiment_id))
+            self.model.retry(experiment_id, heirs)
+
+    @precondition(lambda self: self.model.shown())
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
-        experiment_id = data.draw(st.sampled_from(self.model.experiment_ids()))
+        experiment_id = data.draw(st.sampled_from(self.model.shown()))
         with self.database.writing() as session:
-            submissions.delete(session, experiment_id)
+            deletions.delete(session, experiment_id)
         self.model.delete(experiment_id)
+
+    @precondition(lambda self: self.model.deleted)
+    @rule()
+    def purge(self) -> None:
+        more = True
+        while more:
+            with self.database.writing() as session:
+                more = deletions.purge(session, within_s=1)
+        self.model.purge()
 
     @invariant()
     def the_record_is_as_the_model_says(self) -> None:
         with self.database.reading() as session:
-            stacks = {stack.id: stack for stack in session.scalars(sa.select(Stack))}
-            states = dict(session.execute(sa.select(Experiment.id, Experiment.state)).all())
-            runs = session.execute(sa.select(Run.stack_id, Run.state, Run.train_loss)).all()
-            trail = session.execute(sa.select(Transition).order_by(Transition.id)).scalars().all()
-            rows = session.execute(sa.select(Run.stack_id, Measurement.step, Measurement.preactivation_mean).join(Run))
-            measured = {(stack_id, step): value for stack_id, step, value in rows}
-        _check_stacks(self.model, stacks, states)
-        _check_trail(self.model, trail)
-        _check_numbers(self.model, runs, measured)
+            compare(self.model, session)
 
     def teardown(self) -> None:
         """The faults over, workers end everything that was accepted."""
@@ -220,6 +247,8 @@ class RecordMachine(RuleBasedStateMachine):
                 self.finish(claim, repeated=False)
             self.the_record_is_as_the_model_says()
             assert all(len(stack.ends) == 1 for stack in self.model.stacks.values())
+            self.purge()
+            self.the_record_is_as_the_model_says()
         finally:
             super().teardown()
 
@@ -240,47 +269,6 @@ def _numbers(claim: Claim, step: int) -> Any:
     return a_record(step, n_runs=1, n_layers=1, preactivation_mean=claim.attempt)
 
 
-def _check_stacks(model: RecordModel, stacks: dict[int, Stack], states: dict[str, str]) -> None:
-    assert stacks.keys() == model.stacks.keys()
-    for stack_id, told in model.stacks.items():
-        row = stacks[stack_id]
-        assert (row.state, row.attempt, row.losses) == (told.state, told.attempt, told.losses)
-        assert row.lease_owner == told.owner
-        if told.state == RUNNING:
-            assert (row.cancel_requested, row.yield_requested) == (told.cancel_requested, told.yield_requested)
-    assert states == {each: model.state(each) for each in model.experiment_ids()}
-
-
-def _check_trail(model: RecordModel, trail: Any) -> None:
-    """Each row goes on from the one before, ends where the model says, and a terminal state is reached once."""
-    at: dict[Any, str | None] = defaultdict(lambda: None)
-    ends = defaultdict(list)
-    for row in trail:
-        about = row.experiment_id if row.stack_id is None else row.stack_id
-        assert row.from_state == at[about]
-        at[about] = row.to_state
-        if row.to_state in TERMINAL:
-            ends[about].append(row.to_state)
-    assert at == {each: stack.state for each, stack in model.stacks.items()} | {
-        each: model.state(each) for each in model.experiment_ids()
-    }
-    for stack_id, stack in model.stacks.items():
-        assert ends[stack_id] == stack.ends
-        assert len(stack.ends) <= 1
-    assert all(len(states) <= 1 for states in ends.values())
-
-
-def _check_numbers(model: RecordModel, runs: Any, measured: dict[tuple[int, int], float | None]) -> None:
-    """Only a succeeded stack has an outcome, and all of its numbers are of the attempt that ended it."""
-    for stack_id, state, train_loss in runs:
-        stack = model.stacks[stack_id]
-        assert state == stack.state
-        if state == SUCCEEDED:
-            assert train_loss == measured[stack_id, 0] == measured[stack_id, 1] == stack.attempt
-        else:
-            assert train_loss is None
-
-
 @pytest.mark.slow
 def test_any_order_of_events_leaves_the_record_as_promised(database: Database) -> None:
     if database.engine.dialect.name == "sqlite":
@@ -291,7 +279,7 @@ def test_any_order_of_events_leaves_the_record_as_promised(database: Database) -
         lambda: RecordMachine(database),  # type: ignore[arg-type]  # documented as any factory
         settings=settings(
             max_examples=times(200, 5000),
-            stateful_step_count=20,
+            stateful_step_count=times(15, 40),
             deadline=None,
             # The checks of a change try the same examples every time; `make chaos` looks for new ones.
             derandomize=not CHAOS,
