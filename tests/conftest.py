@@ -36,7 +36,7 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
     """Has a database `migrated` to copy."""
-    with _started(start_postgres) as server:
+    with started(start_postgres) as server:
         with _administrator(server) as connection:
             connection.exec_driver_sql("CREATE DATABASE migrated")
         upgrade(_named(server, "migrated"))
@@ -81,7 +81,7 @@ def postgres_database(postgres_url: str) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[Server]:
-    with _started(start_valkey) as server:
+    with started(start_valkey) as server:
         yield server
 
 
@@ -96,7 +96,7 @@ def valkey_url(valkey_server: Server) -> str:
 @pytest.fixture
 def own_valkey() -> Iterator[Server]:
     """A broker that the test may kill, freeze and restart."""
-    with _started(start_valkey) as server:
+    with started(start_valkey) as server:
         yield server
 
 
@@ -107,7 +107,8 @@ def settings(sqlite_url: str, valkey_url: str) -> Settings:
 
 
 @contextmanager
-def _started(start: Callable[[], Server]) -> Iterator[Server]:
+def started(start: Callable[[], Server]) -> Iterator[Server]:
+    """A server for as long as it is entered; where none can run, the test is skipped, and in CI it fails."""
     try:
         server = start()
     except CannotStart as error:

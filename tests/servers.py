@@ -69,20 +69,38 @@ def start_valkey(directory: Path | None = None) -> Server:
     return Server(f"redis+socket://{socket}", process, directory)
 
 
-def start_postgres() -> Server:
-    """A server on a unix socket that promises no durability. Postgres refuses to run as root: then it runs as
+def start_postgres(directory: Path | None = None, *, durable: bool = False) -> Server:
+    """A server on a unix socket, over the data in `directory` where there are some. One that is `durable` keeps what
+    it committed however it ends, the machine's own end excepted. Postgres refuses to run as root: then it runs as
     `nobody`.
     """
     binaries = _postgres_binaries()
     user = "nobody" if os.geteuid() == 0 else None
-    directory = Path(tempfile.mkdtemp(prefix="pg-"))
+    if directory is None:
+        directory = Path(tempfile.mkdtemp(prefix="pg-"))
+        _make_cluster(binaries, directory, user)
+    options = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
+    if not durable:
+        options["synchronous_commit"] = "off"
+    command = [str(binaries / "postgres"), "-D", str(directory / "data"), "-k", str(directory), "-h", ""]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    process = _child(command, directory, user=user)
+    ready = [str(binaries / "pg_isready"), "-q", "-h", str(directory)]
+    _wait_until(
+        lambda: process.poll() is not None or subprocess.run(ready, check=False).returncode == 0, what="Postgres"
+    )
+    if process.poll() is not None:
+        raise CannotStart((directory / "log").read_text())
+    return Server(f"postgresql+psycopg://actlab@/postgres?host={directory}", process, directory)
+
+
+def _make_cluster(binaries: Path, directory: Path, user: str | None) -> None:
     if user is not None:
         os.chown(directory, pwd.getpwnam(user).pw_uid, -1)
-    data = directory / "data"
     initdb = [
         str(binaries / "initdb"),
         "-D",
-        str(data),
+        str(directory / "data"),
         "-U",
         "actlab",
         "-A",
@@ -95,17 +113,6 @@ def start_postgres() -> Server:
     made = subprocess.run(initdb, user=user, cwd=directory, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise CannotStart(made.stderr)
-    options = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "32MB"}
-    command = [str(binaries / "postgres"), "-D", str(data), "-k", str(directory), "-h", ""]
-    command += [f"--{name}={value}" for name, value in options.items()]
-    process = _child(command, directory, user=user)
-    ready = [str(binaries / "pg_isready"), "-q", "-h", str(directory)]
-    _wait_until(
-        lambda: process.poll() is not None or subprocess.run(ready, check=False).returncode == 0, what="Postgres"
-    )
-    if process.poll() is not None:
-        raise CannotStart((directory / "log").read_text())
-    return Server(f"postgresql+psycopg://actlab@/postgres?host={directory}", process, directory)
 
 
 def _postgres_binaries() -> Path:

@@ -1,0 +1,32 @@
+"""Any number of sweepers at once: a lost stack is lost once."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from store.models import Experiment, Transition
+from store.transitions import SWEEPER
+from tests.faults.counts import times
+from tests.faults.laboratory import Laboratory
+from tests.faults.requests import a_request
+from tests.faults.strikes import kill_worker
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_sweepers_return_a_lost_stack_once(lab: Laboratory) -> None:
+    n = times(3, 10)
+    lab.keep("sweeper", 2)
+    entries = lab.submit(a_request(steps=6000), n=n // 2 + 1)
+    struck: set[int] = set()
+
+    for _ in range(n):
+        kill_worker(lab, struck)
+
+    lab.audit("workers killed under two sweepers", n, most_repeated=1.3)
+    with lab.database.reading() as session:
+        of_ledger = Experiment.id.in_([entry.experiment_id for entry in entries])
+        lost = sa.select(Transition.stack_id, Transition.attempt).join(Experiment).where(of_ledger)
+        rows = session.execute(lost.where(Transition.actor == SWEEPER, Transition.stack_id.is_not(None))).all()
+    assert len(rows) == len(set(rows)) == n
