@@ -15,6 +15,7 @@ from torch import Tensor
 from lab.catalog.schedules import SCHEDULES
 from lab.plan import Stack
 from worker.engine.clipping import clip
+from worker.engine.measurements import norms
 from worker.engine.parameters import Parameters
 
 Fade = Callable[[float], float | Tensor]
@@ -103,8 +104,7 @@ class Optimizer:
     def update_norms(self) -> Tensor:
         """(M, L): the norm of the last update of each hidden layer's W. Valid until the gradients are overwritten."""
         direction = self.moments[0] if self._rule.direction_is_moment else self._gradients
-        norms = [torch.linalg.vector_norm(w, dim=(1, 2), dtype=torch.float64) for w in direction.layers.w[:-1]]
-        return torch.stack(norms, 1) * self._scale * self._rates.abs().squeeze(2)
+        return norms(direction.layers.w[:-1]) * self._scale * self._rates.abs().squeeze(2)
 
     def _step(self, n_updates: int, rates: Tensor, fade: Fade, frozen: Tensor | None = None) -> None:
         if self._clip_norms is not None:

@@ -143,6 +143,12 @@ def test_the_weights_measurements_are_their_definitions(
         assert_as_defined(of_one, slowly, relative=relative, label=f"network {m}")
 
 
+def test_a_large_matrix_has_a_norm_with_all_its_digits() -> None:
+    w = torch.randn(1, 2048, 2048, generator=torch.Generator().manual_seed(0))
+
+    assert measurements.norms([w]).item() == pytest.approx(w.double().norm().item(), rel=1e-6)
+
+
 def test_a_vanishing_gradient_is_small_and_not_zero_in_float32() -> None:
     delta = torch.full((1, 4, 4), 1e-30)
 
