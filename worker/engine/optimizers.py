@@ -80,8 +80,8 @@ class Optimizer:
         self._decays = flat.new_tensor([training.weight_decay for training in each])[:, None, None]
         self._coupled = shared.weight_decay > 0 and not self._rule.decoupled
         self._decoupled = shared.weight_decay > 0 and self._rule.decoupled
-        norms = [training.clip_norm for training in each if training.clip_norm is not None]
-        self._clip_norms = flat.new_tensor(norms, dtype=torch.float64) if norms else None
+        clip_norms = [training.clip_norm for training in each if training.clip_norm is not None]
+        self._clip_norms = flat.new_tensor(clip_norms, dtype=torch.float64) if clip_norms else None
         self._scale = 0.0
         self.moments = tuple(parameters.alike() for _ in range(self._rule.n_moments))
 
