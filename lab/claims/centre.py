@@ -167,8 +167,9 @@ CLAIM = Claim(
             "tuned learning rate. 0.1 is 10 %.",
             direction="above",
             sesoi=0.1,
-            explanation="Outputs of one sign push all weights of a unit above the same way, so descent zigzags. How "
-            "much that costs is a number to be measured, and it depends on depth.",
+            explanation="Outputs of one sign push all weights of a unit above the same way, so descent zigzags. The "
+            "shift is what was changed; it also makes the outputs' mean square smaller, so not all of the gain need "
+            "be the mean's own.",
             would_change="Deeper networks, or plain descent without a tuned learning rate.",
             figure="judging/learning_curves",
             samples=_drawback,

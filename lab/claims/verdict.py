@@ -17,6 +17,7 @@ from lab.claims.claim import Claim, Direction, Effort, Part, Sample
 from lab.claims.evidence import Evidence
 from lab.statistics import FEWEST, MOST_MISSING, Estimate, estimate, wilson
 
+EXACT = "computed exactly, not sampled"
 _ALPHA = 0.05
 
 
@@ -102,7 +103,7 @@ def _judge_part(part: Part, evidence: Evidence | None, n_parts: int) -> JudgedPa
 def _spread(sample: Sample, known: list[float], level: float) -> Estimate:
     if sample.exact:
         (value,) = known
-        return Estimate(1, value, None, value, value, "computed exactly, not sampled")
+        return Estimate(1, value, None, value, value, EXACT)
     return wilson(int(sum(known)), len(known), level=level) if sample.proportion else estimate(known, level=level)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.claims.verdict import Judged, JudgedPart, Verdict
+from lab.claims.verdict import EXACT, Judged, JudgedPart, Verdict
 
 # More samples than this make no sentence: the table beside it has them all.
 _MOST_LISTED = 3
@@ -27,11 +27,13 @@ def say(judged: JudgedPart) -> str:
 
 
 def _the_effects(deciding: Sequence[Judged]) -> str:
-    return "the effect lies" if len(deciding) == 1 else f"{len(deciding)} effects lie"
+    return "the effect is" if len(deciding) == 1 else f"{len(deciding)} effects are"
 
 
 def _told(number: Judged) -> str:
     e = number.estimate
+    if e.note == EXACT:
+        return f"{number.label} = {e.mean:.3g}, {EXACT}"
     interval = "" if e.low is None or e.high is None else f" [{e.low:.3g}, {e.high:.3g}]"
     note = f", {number.reason}" if number.reason else ""
     return f"{number.label} {e.mean:.3g}{interval} (n = {e.n}{note})"

@@ -20,9 +20,9 @@ def judged(*means: float, direction: Direction = "above", n: int = 10) -> Judged
 @pytest.mark.parametrize(
     ("part", "sentence"),
     [
-        (judged(2.0), "Supported: the effect lies above 1: arm 0 2 [1.85, 2.15] (n = 10)."),
-        (judged(0.0, direction="within"), "Supported: the effect lies within +-1: arm 0 0 [-0.151, 0.151] (n = 10)."),
-        (judged(3.0, 0.0), "Refuted: the effect lies not above 1: arm 1 0 [-0.151, 0.151] (n = 10)."),
+        (judged(2.0), "Supported: the effect is above 1: arm 0 2 [1.85, 2.15] (n = 10)."),
+        (judged(0.0, direction="within"), "Supported: the effect is within +-1: arm 0 0 [-0.151, 0.151] (n = 10)."),
+        (judged(3.0, 0.0), "Refuted: the effect is not above 1: arm 1 0 [-0.151, 0.151] (n = 10)."),
         (judged(2.0, n=4), "Inconclusive: arm 0: too few networks: 4, and a verdict takes 5."),
         (judged(), "Inconclusive: there are no results yet."),
     ],
@@ -34,5 +34,5 @@ def test_a_sentence_names_the_numbers_that_decided(part: JudgedPart, sentence: s
 def test_many_effects_are_counted_and_the_first_named() -> None:
     sentence = say(judged(2.0, 3.0, 4.0, 5.0, 6.0))
 
-    assert sentence.startswith("Supported: 5 effects lie above 1: arm 0")
+    assert sentence.startswith("Supported: 5 effects are above 1: arm 0")
     assert sentence.endswith("and 2 more.")
