@@ -9,7 +9,7 @@ DATA ?= lab-data
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test browser demo up claims test lint format bench clean
+.PHONY: help setup setup-test browser demo up claims test test-faults lint format bench clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -34,8 +34,11 @@ claims: setup ## Run all nine claims on a lab of their own and write docs/claims
 browser: setup-test
 	@$(PYTHON) deploy/browser.py
 
-test: browser ## Every test, against real SQLite, Postgres, Valkey and worker processes
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal
+test: browser ## Every test but the faults, against real SQLite, Postgres, Valkey and worker processes
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --ignore=tests/faults
+
+test-faults: setup-test ## Labs of real processes that are killed, frozen and cut off: nothing is lost, nothing counted twice
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest tests/faults
 
 lint: setup-test ## Style, types, import contracts, Dockerfile and compose file
 	@$(BIN)/ruff check .
