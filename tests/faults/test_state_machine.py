@@ -1,4 +1,6 @@
-"""Any order of submits, claims, writes, cancels, retries, deletes, lost workers and late writes leaves the record as the model says."""
+"""Submits, claims, writes, cancels, retries, deletes, lost workers and late writes, in any order, leave the record as
+the model says.
+"""
 
 from __future__ import annotations
 
