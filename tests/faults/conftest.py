@@ -10,8 +10,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from store.database import Database
 from store.migrate import upgrade
@@ -19,7 +21,8 @@ from store.settings import Settings
 from tests.conftest import started
 from tests.faults.laboratory import SHORT, Laboratory
 from tests.faults.undisturbed import Undisturbed
-from tests.servers import start_postgres, start_valkey
+from tests.faults.wire import Wire
+from tests.servers import Server, start_postgres, start_valkey
 
 
 @pytest.fixture(scope="session")
@@ -33,17 +36,42 @@ def undisturbed(migrated_sqlite: Path) -> Iterator[Undisturbed]:
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
 def running_lab(request: pytest.FixtureRequest, undisturbed: Undisturbed) -> Iterator[Laboratory]:
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
-        broker = stack.enter_context(started(start_valkey))
+        folder = _folder(stack)
         postgres = None
         if request.param == "postgres":
             postgres = stack.enter_context(started(partial(start_postgres, durable=True)))
         url = postgres.url if postgres else f"sqlite:///{folder / 'lab.sqlite'}"
-        upgrade(url)
-        settings = replace(Settings(database_url=url, broker_url=broker.url), **SHORT)
-        lab = Laboratory(settings, folder, broker, undisturbed, postgres)
-        stack.callback(lab.close)
-        yield lab
+        yield _laboratory(stack, folder, url, undisturbed, postgres=postgres)
+
+
+@pytest.fixture(scope="session")
+def wire(postgres_server: Server) -> Iterator[Wire]:
+    with ExitStack() as stack:
+        wire = Wire(_folder(stack), postgres_server.directory)
+        stack.callback(wire.close)
+        yield wire
+
+
+@pytest.fixture(scope="session")
+def wired_lab(wire: Wire, postgres_server: Server, undisturbed: Undisturbed) -> Iterator[Laboratory]:
+    """A lab whose programs reach Postgres through `wire`."""
+    with ExitStack() as stack:
+        url = sa.make_url(postgres_server.url)
+        through = url.update_query_dict({"host": str(wire.folder)}).render_as_string()
+        yield _laboratory(stack, _folder(stack), through, undisturbed, audit_url=postgres_server.url)
+
+
+def _folder(stack: ExitStack) -> Path:
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
+
+
+def _laboratory(stack: ExitStack, folder: Path, url: str, undisturbed: Undisturbed, **ways: Any) -> Laboratory:
+    upgrade(url)
+    broker = stack.enter_context(started(start_valkey))
+    settings = replace(Settings(database_url=url, broker_url=broker.url), **SHORT)
+    lab = Laboratory(settings, folder, broker, undisturbed, **ways)
+    stack.callback(lab.close)
+    return lab
 
 
 @pytest.fixture

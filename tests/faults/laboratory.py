@@ -58,12 +58,20 @@ class Laboratory:
     """Programs and servers are real and live until `close`; `begin` opens a new ledger."""
 
     def __init__(
-        self, settings: Settings, folder: Path, broker: Server, undisturbed: Undisturbed, postgres: Server | None = None
+        self,
+        settings: Settings,
+        folder: Path,
+        broker: Server,
+        undisturbed: Undisturbed,
+        *,
+        postgres: Server | None = None,
+        audit_url: str | None = None,
     ) -> None:
+        """The test itself looks at the record through `audit_url`, where its programs come to it another way."""
         self.settings = settings
         self.broker = broker
         self.postgres = postgres
-        self.database = Database.connect(settings.database_url)
+        self.database = Database.connect(audit_url or settings.database_url)
         self._undisturbed = undisturbed
         self._steps = folder / "steps"
         self._steps.mkdir()
@@ -120,7 +128,7 @@ class Laboratory:
     @contextmanager
     def administrator(self) -> Iterator[sa.Connection]:
         """A connection of the test's own, each statement a transaction."""
-        engine = sa.create_engine(self.settings.database_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        engine = sa.create_engine(self.database.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with engine.connect() as connection:
             yield connection
 

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 
+import httpx
 import redis
 import sqlalchemy as sa
 
@@ -29,7 +30,11 @@ def a_victim(lab: Laboratory, struck: set[int], *, within_s: float = 60.0) -> Tr
 
 
 def kill_child(lab: Laboratory, struck: set[int]) -> Training:
-    return _strike(lab, struck, lambda training: os.kill(training.child, signal.SIGKILL))
+    training = a_victim(lab, struck)
+    os.kill(training.child, signal.SIGKILL)
+    # Its worker lives on, with another one.
+    struck.add(training.child)
+    return training
 
 
 def kill_main(lab: Laboratory, struck: set[int]) -> Training:
@@ -52,6 +57,19 @@ def tell_to_end_then_kill(lab: Laboratory, struck: set[int]) -> Training:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(training.main, signal.SIGKILL)
     return training
+
+
+def kill_api(lab: Laboratory) -> None:
+    """The whole of it; whoever is being answered hears nothing."""
+    api = lab.keeper.pid("api-0")
+    if api is not None:
+        os.killpg(api, signal.SIGKILL)
+
+
+def cancel_one(lab: Laboratory) -> None:
+    """Asks while an API answers."""
+    with contextlib.suppress(httpx.TransportError):
+        lab.ledger.cancel(random.choice(lab.ledger.entries))
 
 
 def restart_broker(lab: Laboratory) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
 
 from store.models import Stack
 from tests.faults.counts import times
-from tests.faults.laboratory import Laboratory
+from tests.faults.laboratory import Laboratory, Training
 from tests.faults.requests import a_request
 from tests.faults.strikes import (
     kill_child,
@@ -22,34 +23,29 @@ from tests.faults.strikes import (
 
 pytestmark = pytest.mark.slow
 
+Strike = Callable[[Laboratory, set[int]], Training]
+
 
 def test_killed_training_processes_lose_nothing(lab: Laboratory) -> None:
     n = times(5, 50)
-    lab.submit(a_request(steps=6000), n=n // 2 + 1)
-    struck: set[int] = set()
 
-    recoveries = [recovery_s(lab, kill_child(lab, struck)) for _ in range(n)]
+    recoveries = [recovery_s(lab, training) for training in struck(lab, kill_child, n)]
 
     lab.audit("kill -9 of a training process", n, most_repeated=1.3, recovery_s=statistics.median(recoveries))
 
 
 def test_killed_main_processes_of_workers_lose_nothing(lab: Laboratory) -> None:
     n = times(3, 25)
-    lab.submit(a_request(steps=6000), n=n // 2 + 1)
-    struck: set[int] = set()
 
-    for _ in range(n):
-        kill_main(lab, struck)
+    assert len(list(struck(lab, kill_main, n))) == n
 
     lab.audit("kill -9 of a worker's main process", n, most_repeated=1.3)
 
 
 def test_killed_workers_lose_nothing(lab: Laboratory) -> None:
     n = times(3, 25)
-    lab.submit(a_request(steps=6000), n=n // 2 + 1)
-    struck: set[int] = set()
 
-    recoveries = [recovery_s(lab, kill_worker(lab, struck)) for _ in range(n)]
+    recoveries = [recovery_s(lab, training) for training in struck(lab, kill_worker, n)]
 
     fault = "kill -9 of a worker with its training process"
     lab.audit(fault, n, most_repeated=1.3, recovery_s=statistics.median(recoveries))
@@ -57,25 +53,27 @@ def test_killed_workers_lose_nothing(lab: Laboratory) -> None:
 
 def test_workers_told_to_end_give_back_what_they_train(lab: Laboratory) -> None:
     n = times(3, 15)
-    entries = lab.submit(a_request(steps=6000), n=n // 2 + 1)
-    struck: set[int] = set()
 
-    for _ in range(n):
-        tell_to_end(lab, struck)
+    told = list(struck(lab, tell_to_end, n))
 
     lab.audit("SIGTERM", n, most_repeated=1.1)
     with lab.database.reading() as session:
-        of_ledger = Stack.experiment_id.in_([entry.experiment_id for entry in entries])
+        of_told = Stack.id.in_([training.stack_id for training in told])
         # Whoever is asked to end is not lost.
-        assert session.scalar(sa.select(sa.func.max(Stack.losses)).where(of_ledger)) == 0
+        assert session.scalar(sa.select(sa.func.max(Stack.losses)).where(of_told)) == 0
 
 
 def test_workers_killed_before_they_have_ended_lose_nothing(lab: Laboratory) -> None:
     n = times(3, 15)
-    lab.submit(a_request(steps=6000), n=n // 2 + 1)
-    struck: set[int] = set()
 
-    for _ in range(n):
-        tell_to_end_then_kill(lab, struck)
+    assert len(list(struck(lab, tell_to_end_then_kill, n))) == n
 
     lab.audit("SIGTERM, then SIGKILL", n, most_repeated=1.3)
+
+
+def struck(lab: Laboratory, strike: Strike, n: int) -> Iterator[Training]:
+    """Strikes `n` times, and keeps the lab at work meanwhile."""
+    before: set[int] = set()
+    for _ in range(n):
+        lab.submit(a_request(steps=6000))
+        yield strike(lab, before)

@@ -1,4 +1,4 @@
-"""Any order of submits, claims, writes, cancels, retries, deletes, lost workers and late writes leaves the record as
+"""Submits, claims, writes, cancels, retries, deletes, lost workers and late writes, in any order, leave the record as
 the model says.
 """
 

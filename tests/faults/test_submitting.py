@@ -15,6 +15,7 @@ from tests.faults.counts import times
 from tests.faults.laboratory import Laboratory, until
 from tests.faults.ledger import Entry
 from tests.faults.requests import a_request
+from tests.faults.strikes import kill_api
 
 pytestmark = pytest.mark.slow
 
@@ -30,9 +31,7 @@ def test_an_api_killed_between_commit_and_publish_loses_nothing(lab: Laboratory)
         asking = threading.Thread(target=lab.ledger.ask, args=(entry,))
         asking.start()
         until(partial(on_record, lab, entry.key))
-        api = lab.keeper.pid("api-0")
-        assert api is not None
-        os.killpg(api, signal.SIGKILL)
+        kill_api(lab)
         asking.join()
         assert entry.experiment_id is None
         lab.broker.process.send_signal(signal.SIGCONT)
