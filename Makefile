@@ -9,7 +9,7 @@ DATA ?= lab-data
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test browser demo up claims test test-faults lint format bench clean
+.PHONY: help setup setup-test browser demo up claims test test-faults chaos lint format bench clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,6 +39,12 @@ test: browser ## Every test but the faults, against real SQLite, Postgres, Valke
 
 test-faults: setup-test ## Labs of real processes that are killed, frozen and cut off: nothing is lost, nothing counted twice
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest tests/faults
+
+chaos: setup-test ## The same, ten times as often, and with parts of the design taken out; writes docs/chaos.md, takes hours
+	@rm -f chaos.jsonl
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 CHAOS=yes CHAOS_REPORT=$(CURDIR)/chaos.jsonl $(BIN)/pytest tests/faults
+	@$(BIN)/python -m tests.faults.table chaos.jsonl > docs/chaos.md
+	@cat docs/chaos.md
 
 lint: setup-test ## Style, types, import contracts, Dockerfile and compose file
 	@$(BIN)/ruff check .

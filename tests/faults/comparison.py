@@ -9,8 +9,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from lab.records import StackRecord
+from store.leases import Claim
 from store.models import RUNNING, SUCCEEDED, TERMINAL, CheckpointChunk, Experiment, Measurement, Run, Stack, Transition
 from tests.faults.model import RecordModel
+from tests.store.builders import a_record
+
+
+def signed(claim: Claim, step: int) -> StackRecord:
+    """What an attempt records of one run of one layer: whoever reads it sees which attempt wrote it."""
+    return a_record(step, n_runs=1, n_layers=1, preactivation_mean=claim.attempt)
 
 
 def compare(model: RecordModel, session: Session) -> None:

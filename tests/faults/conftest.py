@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import Phase
+from hypothesis import settings as hypothesis_settings
 
 from store.database import Database
 from store.migrate import upgrade
@@ -22,7 +24,10 @@ from tests.conftest import started
 from tests.faults.laboratory import SHORT, Laboratory
 from tests.faults.undisturbed import Undisturbed
 from tests.faults.wire import Wire
-from tests.servers import Server, start_postgres, start_valkey
+from tests.servers import Server, start_postgres, start_redis, start_valkey
+
+# Where only the failure itself is wanted, not the shortest way to it.
+hypothesis_settings.register_profile("red", phases=(Phase.generate,))
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +40,14 @@ def undisturbed(migrated_sqlite: Path) -> Iterator[Undisturbed]:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
 def running_lab(request: pytest.FixtureRequest, undisturbed: Undisturbed) -> Iterator[Laboratory]:
+    """As `actlab up` makes it, with SQLite and Valkey; and as it is deployed, with Postgres and Redis."""
     with ExitStack() as stack:
         folder = _folder(stack)
-        postgres = None
-        if request.param == "postgres":
+        if request.param == "sqlite":
+            yield _laboratory(stack, folder, f"sqlite:///{folder / 'lab.sqlite'}", undisturbed)
+        else:
             postgres = stack.enter_context(started(partial(start_postgres, durable=True)))
-        url = postgres.url if postgres else f"sqlite:///{folder / 'lab.sqlite'}"
-        yield _laboratory(stack, folder, url, undisturbed, postgres=postgres)
+            yield _laboratory(stack, folder, postgres.url, undisturbed, start_broker=start_redis, postgres=postgres)
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +71,19 @@ def _folder(stack: ExitStack) -> Path:
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
 
 
-def _laboratory(stack: ExitStack, folder: Path, url: str, undisturbed: Undisturbed, **ways: Any) -> Laboratory:
+def _laboratory(
+    stack: ExitStack,
+    folder: Path,
+    url: str,
+    undisturbed: Undisturbed,
+    *,
+    start_broker: Callable[..., Server] = start_valkey,
+    **ways: Any,
+) -> Laboratory:
     upgrade(url)
-    broker = stack.enter_context(started(start_valkey))
+    broker = stack.enter_context(started(start_broker))
     settings = replace(Settings(database_url=url, broker_url=broker.url), **SHORT)
-    lab = Laboratory(settings, folder, broker, undisturbed, **ways)
+    lab = Laboratory(settings, folder, broker, undisturbed, start_broker=start_broker, **ways)
     stack.callback(lab.close)
     return lab
 

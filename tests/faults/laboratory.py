@@ -24,7 +24,7 @@ from tests.faults.ledger import Entry, Ledger
 from tests.faults.numbers import Eight, count
 from tests.faults.report import report
 from tests.faults.undisturbed import Undisturbed
-from tests.servers import Server
+from tests.servers import Server, start_valkey
 
 ROOT = Path(__file__).parent.parent.parent
 SITE = Path(__file__).parent / "site"
@@ -64,12 +64,14 @@ class Laboratory:
         broker: Server,
         undisturbed: Undisturbed,
         *,
+        start_broker: Callable[[Path], Server] = start_valkey,
         postgres: Server | None = None,
         audit_url: str | None = None,
     ) -> None:
         """The test itself looks at the record through `audit_url`, where its programs come to it another way."""
         self.settings = settings
         self.broker = broker
+        self.start_broker = start_broker
         self.postgres = postgres
         self.database = Database.connect(audit_url or settings.database_url)
         self._undisturbed = undisturbed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +28,9 @@ class Eight:
     wrongly_counted: int = 0
     different: int = 0
     wrongly_failed: int = 0
+
+
+NAMES = tuple(field.name for field in fields(Eight))
 
 
 def count(database: Database, accepted: Mapping[str, Entry], asked: Collection[str], undisturbed: Undisturbed) -> Eight:

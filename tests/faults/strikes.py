@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from store.models import Stack
 from tests.faults.laboratory import Laboratory, Training, until
-from tests.servers import start_postgres, start_valkey
+from tests.servers import start_postgres
 
 
 def a_victim(lab: Laboratory, struck: set[int], *, within_s: float = 60.0) -> Training:
@@ -76,7 +76,7 @@ def restart_broker(lab: Laboratory) -> None:
     lab.broker.process.kill()
     lab.broker.process.wait()
     time.sleep(random.uniform(0, 2))
-    lab.broker.process = start_valkey(lab.broker.directory).process
+    lab.broker.process = lab.start_broker(lab.broker.directory).process
 
 
 def flush_broker(lab: Laboratory) -> None:

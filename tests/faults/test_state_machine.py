@@ -33,10 +33,10 @@ from store.database import Database, database_now
 from store.leases import Claim, Flags
 from store.models import FAILED, QUEUED, RUNNING, SUCCEEDED, Experiment, Stack
 from tests.builders import a_spec
-from tests.faults.comparison import compare
+from tests.faults.comparison import compare, signed
 from tests.faults.counts import CHAOS, times
 from tests.faults.model import MAX_LOSSES, RecordModel
-from tests.store.builders import HERE, a_record, a_result
+from tests.store.builders import HERE, a_result
 
 WORKERS = ("here/1/", "here/2/", "there/1/")
 # Each stack is one run of one layer, recorded at its first and last step.
@@ -99,7 +99,7 @@ class RecordMachine(RuleBasedStateMachine):
     @rule(claim=claims)
     def record_the_first_step(self, claim: Claim) -> None:
         def record(session: Session) -> None:
-            results.record(session, claim, _numbers(claim, 0), results.begin(session, claim))
+            results.record(session, claim, signed(claim, 0), results.begin(session, claim))
 
         self.write(claim, record)
 
@@ -114,7 +114,7 @@ class RecordMachine(RuleBasedStateMachine):
         def finish(session: Session) -> None:
             run_ids = results.begin(session, claim)
             for step in (0, 1):
-                results.record(session, claim, _numbers(claim, step), run_ids)
+                results.record(session, claim, signed(claim, step), run_ids)
             leases.finish(session, claim, [a_result(train_loss=float(claim.attempt))] * len(run_ids), HERE)
 
         if self.write(claim, finish):
@@ -146,7 +146,7 @@ class RecordMachine(RuleBasedStateMachine):
 
     @rule(claim=consumes(claims))
     def crash(self, claim: Claim) -> None:
-        """Nobody hears of this worker again."""
+        """Nobody hears of it again."""
 
     @precondition(lambda self: self.model.running())
     @rule(data=st.data())
@@ -173,6 +173,14 @@ class RecordMachine(RuleBasedStateMachine):
                 break
             swept.append(state)
         assert sorted(swept) == sorted(stack.state for stack in late)
+
+    @precondition(lambda self: self.model.running())
+    @rule(target=claims, worker=st.sampled_from(WORKERS))
+    def be_replaced(self, worker: str) -> Any:
+        """All leases run out, and another worker comes: so that late writes are many."""
+        self._all_late()
+        self.sweep()
+        return self.claim(worker)
 
     @precondition(lambda self: self.model.running())
     @rule(worker=st.sampled_from(WORKERS))
@@ -240,19 +248,22 @@ class RecordMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """The faults over, workers end everything that was accepted."""
         try:
-            with self.database.writing() as session:
-                session.execute(sa.update(Stack).where(Stack.state == RUNNING).values(lease_until=database_now(-1)))
-            for stack in self.model.running():
-                stack.late = True
+            self._all_late()
             self.sweep()
             while isinstance(claim := self.claim("here/9/"), Claim):
                 self.finish(claim, repeated=False)
-            self.the_record_is_as_the_model_says()
             assert all(len(stack.ends) == 1 for stack in self.model.stacks.values())
+            self.the_record_is_as_the_model_says()
             self.purge()
             self.the_record_is_as_the_model_says()
         finally:
             super().teardown()
+
+    def _all_late(self) -> None:
+        with self.database.writing() as session:
+            session.execute(sa.update(Stack).where(Stack.state == RUNNING).values(lease_until=database_now(-1)))
+        for stack in self.model.running():
+            stack.late = True
 
     def write(self, claim: Claim, act: Callable[[Session], object]) -> bool:
         """Whether a worker's write was made: it is made if the claim is the one that may write."""
@@ -264,11 +275,6 @@ class RecordMachine(RuleBasedStateMachine):
             return False
         assert self.model.holds(claim)
         return True
-
-
-def _numbers(claim: Claim, step: int) -> Any:
-    """Whoever reads them sees which attempt wrote them."""
-    return a_record(step, n_runs=1, n_layers=1, preactivation_mean=claim.attempt)
 
 
 @pytest.mark.slow

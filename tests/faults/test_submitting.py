@@ -41,6 +41,16 @@ def test_an_api_killed_between_commit_and_publish_loses_nothing(lab: Laboratory)
     lab.audit("API killed between commit and publish", n)
 
 
+def test_an_api_killed_right_after_its_answer_keeps_what_it_accepted(lab: Laboratory) -> None:
+    n = times(3, 25)
+
+    for _ in range(n):
+        lab.submit(a_request())
+        kill_api(lab)
+
+    lab.audit("API killed right after a 202", n)
+
+
 def on_record(lab: Laboratory, key: str) -> bool:
     with lab.database.reading() as session:
         return bool(session.scalar(sa.select(sa.func.count()).where(Experiment.idempotency_key == key)))
