@@ -64,9 +64,11 @@ def _page(claim: Json, found: Json, experiments: Sequence[Json], tuning: Mapping
     if found["missing"]:
         yield "Missing: " + "; ".join(found["missing"]) + ".\n"
     yield (
-        "Supported: the interval lies wholly beyond the smallest effect of interest in the claimed direction. Refuted: "
-        "wholly within plus or minus it, or beyond it the other way. Else inconclusive, and always so below five "
-        "networks or with more than a tenth of them missing. A part with several effects holds where all of them do."
+        "A part that claims an effect above the smallest one of interest is supported where the interval lies wholly "
+        "above it, and refuted where it lies wholly below: no effect, or one the other way round. A part that claims "
+        "an effect within plus or minus it is supported where the interval lies wholly within, and refuted where it "
+        "lies wholly beyond. Else inconclusive, and always so below five networks or with more than a tenth of them "
+        "missing. A part with several effects holds where all of them do, and falls where one of them does."
     )
     for part in found["parts"]:
         yield from _part(part)

@@ -1,10 +1,12 @@
 """The rule by which numbers become verdicts; the only place that knows it.
 
-A part's effect has a smallest size of interest (SESOI). Supported: the interval lies wholly beyond it in the claimed
-direction. Refuted: wholly within plus or minus it, or wholly beyond it the other way. Else inconclusive; and always so
-with fewer than five networks, and where more than 10 % of the planned ones are missing. A claim of k parts uses
+A part's effect has a smallest size of interest (SESOI). A part that claims more than that is supported where the
+interval lies wholly above it, refuted where it lies wholly below, and else inconclusive: the further down an interval
+lies, the worse for the claim, so an effect that is none or the other way round refutes it, and one need not tell which.
+Always inconclusive are fewer than five networks, and more than 10 % of the planned ones missing. A claim of k parts uses
 intervals at level 1 - 0.05/k, so that verdict and interval never disagree. A part that claims equality is an
-equivalence test (Schuirmann 1987): its two one-sided tests at 0.05/k make an interval of level 1 - 0.1/k.
+equivalence test (Schuirmann 1987): supported within plus or minus the SESOI, refuted wholly beyond either end; its two
+one-sided tests at 0.05/k make an interval of level 1 - 0.1/k.
 """
 
 from __future__ import annotations
@@ -118,8 +120,10 @@ def _says_nothing(n: int, missing: int) -> str:
 
 
 def _decide(low: float, high: float, direction: Direction, sesoi: float) -> Verdict:
-    inside, above, below = -sesoi < low and high < sesoi, low > sesoi, high < -sesoi
-    supported, refuted = (inside, above or below) if direction == "within" else (above, inside or below)
+    if direction == "above":
+        supported, refuted = low > sesoi, high < sesoi
+    else:
+        supported, refuted = -sesoi < low and high < sesoi, low > sesoi or high < -sesoi
     if supported:
         return Verdict.SUPPORTED
     return Verdict.REFUTED if refuted else Verdict.INCONCLUSIVE

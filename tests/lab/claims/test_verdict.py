@@ -25,13 +25,23 @@ def around(mean: float, n: int = 10) -> dict[int, float | None]:
         (2.0, SUPPORTED, REFUTED),
         (1.0, INCONCLUSIVE, INCONCLUSIVE),
         (0.0, REFUTED, SUPPORTED),
-        (-1.0, INCONCLUSIVE, INCONCLUSIVE),
+        # Whether it is none or the other way round is open, but not that it is no effect in the claimed direction.
+        (-1.0, REFUTED, INCONCLUSIVE),
         (-2.0, REFUTED, REFUTED),
     ],
 )
 def test_the_verdict_is_where_the_interval_lies(mean: float, above: Verdict, within: Verdict) -> None:
     assert judged(around(mean)).verdict is above
     assert judged(around(mean), direction="within").verdict is within
+
+
+def test_a_claim_of_more_fares_no_better_where_there_is_less() -> None:
+    order = {REFUTED: 0, INCONCLUSIVE: 1, SUPPORTED: 2}
+
+    found = [order[judged(around(mean)).verdict] for mean in np.linspace(-3, 3, 61).tolist()]
+
+    assert found == sorted(found)
+    assert set(found) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4])
@@ -98,6 +108,16 @@ def test_equality_is_claimed_wrongly_in_less_than_five_percent_of_experiments() 
 
     # One of two one-sided tests at 5 %; the binomial standard deviation is 0.5 points.
     assert np.mean([verdict is SUPPORTED for verdict in found]) < 0.065
+
+
+def test_an_effect_is_refuted_wrongly_in_less_than_five_percent_of_experiments() -> None:
+    """The worst case: the true effect is exactly the smallest effect of interest."""
+    rng = np.random.default_rng(7)
+    samples = [dict(enumerate(sample)) for sample in rng.normal(1.0, 1.0, size=(2000, 10)).tolist()]
+
+    found = [judged(sample, sesoi=1.0, level=level_of("above", 1)).verdict for sample in samples]
+
+    assert np.mean([verdict is REFUTED for verdict in found]) < 0.036
 
 
 def test_verdicts_of_many_parts_take_wider_intervals() -> None:
