@@ -145,8 +145,16 @@ class Lab:
         """Losses and accuracy at every recorded step, as columns. Filters as for `measurements`, but layer."""
         return self._columns(_path(experiment_id, "curves"), filters)
 
+    def units(self, experiment_id: str, **filters: Any) -> Columns:
+        """Which units died and which came back, as columns: a row for every run, step and layer where some did.
+
+        `died` and `revived` are lists of units, counted from 0; those that died at step 0 were born dead. Filters as
+        for `measurements`.
+        """
+        return self._columns(_path(experiment_id, "units"), filters)
+
     def csv(self, experiment_id: str, table: str, **filters: Any) -> Iterator[str]:
-        """`measurements` or `curves` as CSV text, piece by piece, however large."""
+        """`measurements`, `curves` or `units` as CSV text, piece by piece, however large."""
         return self._connection.text(_path(experiment_id, table), params={**_query(filters), "format": "csv"})
 
     def comparison(self, experiment_id: str, metric: str = "test_accuracy", **options: Any) -> Json:

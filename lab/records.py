@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,17 @@ class StackRecord:
 
     `measurements` maps every name of the catalog to (M, L), `curves` to (M,); NaN and infinity stand for what is
     undefined or overflowed, and become NULL with a reason at the write. `diverged_at` is (M,): the step at which a
-    run's loss first became non-finite, or -1. A diverged run has no rows after that step.
+    run's loss first became non-finite, or -1. A diverged run has no rows after that step. `died` and `revived` are
+    (M, L, N): the units that are dead and were not at the recorded step before, or the other way round; at step 0 all
+    that are dead have died.
     """
 
     step: int
     measurements: Mapping[str, FloatArray]
     curves: Mapping[str, FloatArray]
     diverged_at: NDArray[np.int64]
+    died: BoolArray
+    revived: BoolArray
 
 
 @dataclass(frozen=True, slots=True)

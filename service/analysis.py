@@ -19,7 +19,7 @@ from service.findings import Findings, compared, find, smallest_probe
 from service.parts import parts
 from service.query_strings import ComparisonQuery
 from store import queries, submissions
-from store.metrics import RUN_METRICS, MetricValues, metric_values
+from store.metrics import REVIVED_SHARE, WITHOUT_A_STEP, MetricValues, metric_values
 from store.models import Arm
 
 blueprint = Blueprint(
@@ -46,8 +46,8 @@ def comparison(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
     return {
         "metric": metric,
         "definition": (CURVES | DERIVED | MEASUREMENTS)[metric].definition,
-        "layer": (query["layer"] or "mean") if metric in MEASUREMENTS else None,
-        "at": None if metric in RUN_METRICS else query["at"],
+        "layer": (query["layer"] or "mean") if metric in (*MEASUREMENTS, REVIVED_SHARE) else None,
+        "at": None if metric in WITHOUT_A_STEP else query["at"],
         "level": level,
         "probe_size": smallest_probe(arms),
         "baseline": spec.activations[spec.baseline].label,

@@ -14,7 +14,7 @@ from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
 from service.fields import Choice, Described, Field, Flag, ListOf, Real, Text, Whole
 from service.parts import parts
 from service.schemas import Strict
-from store.metrics import GRADIENT_RATIO, RUN_METRICS
+from store.metrics import GRADIENT_RATIO, REVIVED_SHARE, RUN_METRICS
 from store.models import STATES
 
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -184,6 +184,11 @@ class CurvesQuery(RowsQuery):
     columns = FieldNames((*CURVES, "undefined"), data_key="fields")
 
 
+class UnitsQuery(RowsQuery):
+    layer = ListOf(WholeText(1, "depth"), 1, "depth", load_default=())
+    columns = FieldNames(("n_died", "n_revived", "died", "revived"), data_key="fields")
+
+
 class PredictionsQuery(Strict):
     arm = ListOf(WholeText(0, "arms"), 1, "arms", load_default=())
     limit = PageSize()
@@ -193,7 +198,8 @@ class PredictionsQuery(Strict):
 class ComparisonQuery(Strict):
     metric = Choice((*CURVES, *DERIVED, *MEASUREMENTS), required=True)
     layer = LayerOrMean(
-        load_default=None, metadata={"default": "mean", "description": "Of a measurement; no other metric has layers."}
+        load_default=None,
+        metadata={"default": "mean", "description": f"Of a measurement or {REVIVED_SHARE}, whose mean is over units."},
     )
     at = Choice(
         ("first", "last", "auc"),
@@ -210,6 +216,8 @@ class ComparisonQuery(Strict):
             reasons = dict.fromkeys(("layer", "at"), "is one number a run")
         elif metric == GRADIENT_RATIO:
             reasons = {"layer": "is one number for all layers"}
+        elif metric == REVIVED_SHARE:
+            reasons = {"at": "is one number for all steps"}
         errors = {
             name: [f"nothing: it does not apply to {metric}, which {reason}"]
             for name, reason in reasons.items()

@@ -1,4 +1,4 @@
-"""What an experiment recorded: its arms, its runs, and the rows of measurements and curves."""
+"""What an experiment recorded: its arms, its runs, and the rows of measurements, curves and units."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from service.answers import ArmAnswer, RowsAnswer, RunAnswer, page_of
 from service.blueprint import Blueprint
 from service.findings import smallest_probe
 from service.parts import parts
-from service.query_strings import CurvesQuery, MeasurementsQuery, RunsQuery
+from service.query_strings import CurvesQuery, MeasurementsQuery, RunsQuery, UnitsQuery
 from service.rendering import arm_json, run_json
 from store import queries, submissions
-from store.models import Curve, Measurement
-from store.queries import MeasurementFilters, RunFilters
+from store.models import Curve, Measurement, UnitChange
+from store.queries import MeasurementFilters, Recorded, RunFilters
 
 blueprint = Blueprint(
     "results", __name__, url_prefix="/v1/experiments/<uuid:experiment_id>", description="What was recorded."
@@ -81,7 +81,20 @@ def curves(query: dict[str, Any], experiment_id: Any) -> Response:
     return _rows(Curve, query, str(experiment_id))
 
 
-def _rows(of: type[Measurement | Curve], query: dict[str, Any], experiment_id: str) -> Response:
+@blueprint.route("/units")
+@blueprint.arguments(UnitsQuery, location="query")
+@blueprint.alt_response(200, **_CSV)
+@blueprint.response(200, RowsAnswer)
+def units(query: dict[str, Any], experiment_id: Any) -> Response:
+    """Rows of the units that died or came back, by run, step and layer: a row where something changed.
+
+    A unit counts as dead where no gradient reaches it from any input of the probe. `died` and `revived` list units,
+    counted from 0; those that died at step 0 were born dead. When it happened is known to one recorded step.
+    """
+    return _rows(UnitChange, query, str(experiment_id))
+
+
+def _rows(of: type[Recorded], query: dict[str, Any], experiment_id: str) -> Response:
     filters = MeasurementFilters(
         arms=query["arm"],
         activations=query["activation"],

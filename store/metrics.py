@@ -15,12 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from lab.catalog.measurements import CURVES, DERIVED
-from store.models import CANCELLED, FAILED, SUCCEEDED, Arm, Measurement, Run, Stack
+from store.models import CANCELLED, FAILED, SUCCEEDED, Arm, Measurement, Run, Stack, UnitChange
 
-GRADIENT_RATIO = "gradient_ratio"
+GRADIENT_RATIO, REVIVED_SHARE = "gradient_ratio", "revived_share"
 At = Literal["first", "last", "auc"]
-RUN_METRICS = (*CURVES, *(name for name in DERIVED if name != GRADIENT_RATIO))
+RUN_METRICS = (*CURVES, *(name for name in DERIVED if name not in (GRADIENT_RATIO, REVIVED_SHARE)))
 """Metrics that a run has one of, whatever the layer and the step."""
+WITHOUT_A_STEP = (*RUN_METRICS, REVIVED_SHARE)
 
 _LARGEST_EXPONENT = math.log(sys.float_info.max)
 
@@ -42,15 +43,16 @@ class MetricValues:
 def metric_values(
     session: Session, experiment_id: str, metric: str, *, layer: int | None = None, at: At = "last"
 ) -> MetricValues:
-    """`metric` is one of RUN_METRICS, a name of the measurements, or `gradient_ratio`: the geometric mean factor by
-    which the squared gradient norm changes per layer towards the input. `layer` None is the mean over layers; `auc`
-    the mean over steps by trapezoids, over the steps where the metric is defined.
+    """`metric` is one of RUN_METRICS, a name of the measurements, or another of the derived numbers. `layer` None is
+    the mean over layers, or all their units; `auc` the mean over steps by trapezoids, over those where the metric is
+    defined.
     """
-    found = (
-        _run_level(session, experiment_id, metric)
-        if metric in RUN_METRICS
-        else _by_step(session, experiment_id, metric, layer, at)
-    )
+    if metric in RUN_METRICS:
+        found = _run_level(session, experiment_id, metric)
+    elif metric == REVIVED_SHARE:
+        found = _revived_shares(session, experiment_id, layer)
+    else:
+        found = _by_step(session, experiment_id, metric, layer, at)
     values: dict[int, dict[int, float | None]] = {}
     failed, cancelled, diverged = Counter[int](), Counter[int](), Counter[int]()
     runs = sa.select(Arm.position, Run.id, Run.replicate, Run.state, Run.diverged_at).join(Arm, Arm.id == Run.arm_id)
@@ -60,7 +62,7 @@ def metric_values(
         cancelled[arm] += state == CANCELLED
         diverged[arm] += state == SUCCEEDED and diverged_at is not None
         # What a run shows before it diverges is its own only at the first step; later numbers depend on when it broke.
-        comparable = diverged_at is None or (at == "first" and metric not in RUN_METRICS)
+        comparable = diverged_at is None or (at == "first" and metric not in WITHOUT_A_STEP)
         counts = state == SUCCEEDED and comparable
         values.setdefault(arm, {})[replicate] = found.get(run_id) if counts else None
     return MetricValues(values, failed, cancelled, diverged)
@@ -81,6 +83,24 @@ def gradient_ratio(first: float | None, last: float | None, n_layers: int) -> fl
 def _run_level(session: Session, experiment_id: str, metric: str) -> dict[int, float | None]:
     query = sa.select(Run.id, getattr(Run, metric)).where(Run.experiment_id == experiment_id)
     return dict(session.execute(query).all())
+
+
+def _revived_shares(session: Session, experiment_id: str, layer: int | None) -> dict[int, float | None]:
+    """Run id to value; runs in which no unit was dead are missing."""
+    query = sa.select(UnitChange.run_id, UnitChange.layer, UnitChange.died, UnitChange.revived)
+    query = query.join(Run, Run.id == UnitChange.run_id)
+    query = query.where(Run.experiment_id == experiment_id, Run.state == SUCCEEDED)
+    if layer is not None:
+        query = query.where(UnitChange.layer == layer)
+    rows = session.execute(query.order_by(UnitChange.run_id).execution_options(yield_per=1000))
+    shares: dict[int, float | None] = {}
+    for run_id, changes in groupby(rows, key=itemgetter(0)):
+        dead, revived = set[tuple[int, int]](), set[tuple[int, int]]()
+        for _, i, died, back in changes:
+            dead |= {(i, unit) for unit in died}
+            revived |= {(i, unit) for unit in back}
+        shares[run_id] = len(revived) / len(dead)
+    return shares
 
 
 def _by_step(session: Session, experiment_id: str, metric: str, layer: int | None, at: At) -> dict[int, float | None]:

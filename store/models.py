@@ -249,6 +249,25 @@ class Curve(Base):
     undefined: Mapped[str | None]
 
 
+class UnitChange(Base):
+    """The units of one layer of one run that are dead at a recorded step and were not at the one before, or the other
+    way round, each list rising, counted from 0. Those that are dead at step 0 have died there: they were born dead. A
+    layer without a change has no row.
+    """
+
+    __tablename__ = "unit_changes"
+
+    run_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    step: Mapped[int] = mapped_column(primary_key=True)
+    layer: Mapped[int] = mapped_column(primary_key=True)
+    n_died: Mapped[int]
+    n_revived: Mapped[int]
+    died: Mapped[list[Any]]
+    revived: Mapped[list[Any]]
+
+
 class Prediction(Base):
     """What theory says of one layer of an arm at step 0; `quantity` is a name of `lab/catalog/predictions.py`. Networks
     whose mean lies between `low` and `high` agree with it. Null where theory does not apply, with the reason.

@@ -12,10 +12,12 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 
 from lab.errors import NotFound
 from store import pages
-from store.models import Arm, BigId, Curve, Measurement, Run, Stack
+from store.models import Arm, BigId, Curve, Measurement, Run, Stack, UnitChange
 
 Column = KeyedColumnElement[Any]
 Columns = dict[str, list[Any]]
+Recorded = Measurement | Curve | UnitChange
+"""What a run leaves at a recorded step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def run(session: Session, experiment_id: str, run_id: int) -> RunRow:
 def rows(
     session: Session,
     experiment_id: str,
-    of: type[Measurement | Curve],
+    of: type[Recorded],
     filters: MeasurementFilters,
     fields: Sequence[str],
     *,
@@ -105,7 +107,7 @@ def rows(
     after: str | None = None,
 ) -> tuple[Columns, str | None]:
     """A page of rows as columns: run_id, arm (its position), label (the arm's), activation, replicate, step, layer
-    (measurements only), then `fields`, ordered by run_id, step, layer; and the cursor of the next page. Curves have no
+    (not of curves), then `fields`, ordered by run_id, step, layer; and the cursor of the next page. Curves have no
     layers to be narrowed to. Raises InvalidRequest where `after` is no cursor.
     """
     table = of.__table__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.records import FloatArray, StackRecord
 from store import bulk
 from store.leases import Claim, hold
-from store.models import Arm, Curve, Experiment, Measurement, Run
+from store.models import Arm, Curve, Experiment, Measurement, Run, UnitChange
 from store.transitions import BLIND
 from store.undefined import reasons
 
@@ -64,11 +64,22 @@ def record(
     _insert(
         session, Curve, {"run_id": ids.tolist(), "step": [record.step] * len(ids)}, tuple(CURVES), per_run, last=last
     )
+    if changes := list(_changes(record, run_ids)):
+        session.execute(sa.insert(UnitChange), changes)
+
+
+def _changes(record: StackRecord, run_ids: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """A row for each run and layer in which something has changed."""
+    changed = (record.died | record.revived).any(axis=2)
+    for m, i in np.argwhere(changed).tolist():
+        died, revived = (np.flatnonzero(units[m, i]).tolist() for units in (record.died, record.revived))
+        key = {"run_id": run_ids[m], "step": record.step, "layer": i + 1}
+        yield key | {"n_died": len(died), "n_revived": len(revived), "died": died, "revived": revived}
 
 
 def _remove(session: Session, run_ids: Sequence[int] | sa.Select[int], first: int) -> None:
     """The rows of these runs from step `first` on."""
-    for table in (Measurement, Curve):
+    for table in (Measurement, Curve, UnitChange):
         stale = sa.delete(table).where(table.run_id.in_(run_ids), table.step >= first)
         session.execute(stale, execution_options=BLIND)
 

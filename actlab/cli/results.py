@@ -66,7 +66,7 @@ def predictions(experiment_id: str, *, arm: tuple[int, ...], as_json: bool, url:
 
 @click.command()
 @id_argument
-@click.argument("table", type=click.Choice(["measurements", "curves", "runs"]))
+@click.argument("table", type=click.Choice(["measurements", "curves", "units", "runs"]))
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 @click.option(
     "--output",
@@ -77,7 +77,7 @@ def predictions(experiment_id: str, *, arm: tuple[int, ...], as_json: bool, url:
     help="A file; - is standard output.",
 )
 @click.option("--activation", multiple=True, help="Only these; may be repeated. Not for runs.")
-@click.option("--layer", type=int, multiple=True, help="Only these; may be repeated. For measurements.")
+@click.option("--layer", type=int, multiple=True, help="Only these; may be repeated. For measurements and units.")
 @click.option("--fields", help="Columns by commas. Not for runs.")
 @url_option
 def export(experiment_id: str, table: str, *, form: str, output: str, url: str | None, **filters: Any) -> None:

@@ -135,6 +135,11 @@ DERIVED: dict[str, Measurement] = {
         Measurement("units_died", "Hidden units dead at the end and not at step 0."),
         Measurement("units_revived", "Hidden units dead at one recorded step and alive at a later one."),
         Measurement(
+            "revived_share",
+            "Of the hidden units that were dead at some recorded step, the share that was alive at a later one.",
+            "where no unit was dead",
+        ),
+        Measurement(
             "gradient_ratio",
             "Factor by which the square of delta_norm changes from a layer to the one below it, towards the input: "
             "the geometric mean over layers, (delta_norm[1]^2 / delta_norm[L]^2)^(1/(L-1)).",
@@ -142,4 +147,6 @@ DERIVED: dict[str, Measurement] = {
         ),
     )
 }
-"""Numbers of a run that follow from what is recorded. Only `gradient_ratio` depends on the step."""
+"""Numbers of a run that follow from what is recorded. Only `gradient_ratio` depends on the step, and only
+`revived_share` on the layer.
+"""

@@ -3,8 +3,8 @@
 A part's effect has a smallest size of interest (SESOI). A part that claims more than that is supported where the
 interval lies wholly above it, refuted where it lies wholly below, and else inconclusive: the further down an interval
 lies, the worse for the claim, so an effect that is none or the other way round refutes it, and one need not tell which.
-Always inconclusive are fewer than five networks, and more than 10 % of the planned ones missing. A claim of k parts uses
-intervals at level 1 - 0.05/k, so that verdict and interval never disagree. A part that claims equality is an
+Always inconclusive are fewer than five networks, and more than 10 % of the planned ones missing. A claim of k parts
+uses intervals at level 1 - 0.05/k, so that verdict and interval never disagree. A part that claims equality is an
 equivalence test (Schuirmann 1987): supported within plus or minus the SESOI, refuted wholly beyond either end; its two
 one-sided tests at 0.05/k make an interval of level 1 - 0.1/k.
 """

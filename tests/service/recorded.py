@@ -11,7 +11,7 @@ import numpy as np
 from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.limits import Limits
 from lab.plan import Run, Stack, plan
-from lab.records import PredictedValue, RunResult, StackRecord
+from lab.records import BoolArray, PredictedValue, RunResult, StackRecord
 from lab.spec import ExperimentSpec
 from store import leases, queries, results, submissions
 from store.database import Database
@@ -20,6 +20,8 @@ from store.models import Prediction
 Accuracy = Callable[[Run], float]
 
 DEAD_START, DEAD_END = 0.125, 0.25
+FIRST_UNIT, SECOND_UNIT = 2, 5
+"""In every layer the first is born dead and back at the last step, where the second dies."""
 GRADIENT_RATIO = 0.25
 """Of squared norms: the norm halves at each layer towards the input."""
 
@@ -110,7 +112,17 @@ def _record(stack: Stack, step: int, accuracy: Accuracy, ends: list[int]) -> Sta
         measurements={name: made.get(name, other) for name in MEASUREMENTS},
         curves=curves,
         diverged_at=np.array([end if 0 <= end <= step else -1 for end in ends]),
+        died=_changed(stack, FIRST_UNIT if step == 0 else SECOND_UNIT if last else None),
+        revived=_changed(stack, FIRST_UNIT if last else None),
     )
+
+
+def _changed(stack: Stack, unit: int | None) -> BoolArray:
+    """That unit of every layer of every run."""
+    changed = np.zeros((len(stack.runs), stack.shape.network.depth, stack.shape.network.width), dtype=np.bool_)
+    if unit is not None:
+        changed[:, :, unit] = True
+    return changed
 
 
 def _result(stack: Stack, run: Run, accuracy: Accuracy, end: int) -> RunResult:

@@ -134,6 +134,17 @@ def test_the_gradient_ratio_is_per_layer(client: FlaskClient, database: Database
     assert answer["layer"] is None
 
 
+def test_the_share_of_units_that_came_back_has_layers_but_no_step(client: FlaskClient, database: Database) -> None:
+    experiment_id = trained(database, a_spec(depth=2))
+
+    whole = _compare(client, experiment_id, "metric=revived_share")
+    first = _compare(client, experiment_id, "metric=revived_share&layer=1")
+
+    # Of two units a layer that were dead, one came back.
+    assert (whole["layer"], whole["at"], whole["arms"][0]["mean"]) == ("mean", None, 0.5)
+    assert (first["layer"], first["at"], first["arms"][0]["mean"]) == (1, None, 0.5)
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -148,6 +159,7 @@ def test_the_gradient_ratio_is_per_layer(client: FlaskClient, database: Database
         ("metric=test_loss&level=1e-2", "level"),
         ("metric=accuracy&at=first", "metric"),
         ("metric=gradient_ratio&layer=1", "layer"),
+        ("metric=revived_share&at=last", "at"),
         ("metric=gradient_ratio&layer=mean", "layer"),
         ("metric=dead_fraction&layer=3", "layer"),
     ],

@@ -13,7 +13,7 @@ from lab.spec import DatasetSpec
 from service import csv_text
 from store.database import Database
 from tests.builders import a_spec, an_activation
-from tests.service.recorded import DEAD_END, DEAD_START, submitted, trained
+from tests.service.recorded import DEAD_END, DEAD_START, FIRST_UNIT, SECOND_UNIT, submitted, trained
 
 
 def test_arms_stand_in_order_with_their_settings(client: FlaskClient, database: Database) -> None:
@@ -127,7 +127,33 @@ def test_curves_have_no_layers(client: FlaskClient, database: Database) -> None:
     assert client.get(f"{path}?layer=1").status_code == 422
 
 
-@pytest.mark.parametrize("table", ["measurements", "curves"])
+def test_units_come_with_what_happened_to_them_and_when(client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{trained(database, a_spec(depth=2, steps=6, points=4))}/units"
+
+    columns = client.get(f"{path}?arm=1&layer=2&replicate=0").get_json()["columns"]
+
+    assert columns["step"] == [0, 6]
+    assert columns["died"] == [[FIRST_UNIT], [SECOND_UNIT]]
+    assert columns["revived"] == [[], [FIRST_UNIT]]
+    assert (columns["n_died"], columns["n_revived"]) == ([1, 1], [0, 1])
+    assert set(columns["label"]) == {"tanh"}
+    assert client.get(f"{path}?step_min=1&step_max=5").get_json()["columns"]["run_id"] == []
+
+
+def test_units_come_page_by_page_and_as_csv(client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{trained(database, a_spec(depth=2, points=4))}/units"
+
+    first = client.get(f"{path}?limit=9").get_json()
+    second = client.get(f"{path}?limit=9&cursor={first['next']}").get_json()
+    table = list(csv.DictReader(io.StringIO(client.get(f"{path}?format=csv&fields=died").text)))
+
+    assert [len(page["columns"]["step"]) for page in (first, second)] == [9, 4 * 2 * 2 - 9]
+    assert second["next"] is None
+    assert len(table) == 4 * 2 * 2
+    assert table[0]["died"] == f"[{FIRST_UNIT}]"
+
+
+@pytest.mark.parametrize("table", ["measurements", "curves", "units"])
 def test_rows_name_their_arm(table: str, client: FlaskClient, database: Database) -> None:
     spec = a_spec(
         *(an_activation("leaky_relu", negative_slope=slope) for slope in (0.1, 0.2)), sweep=(("network.depth", (1, 2)),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.limits import Limits
 from lab.plan import plan
-from lab.records import FloatArray, RunResult, StackRecord
+from lab.records import BoolArray, FloatArray, RunResult, StackRecord
 from lab.spec import ExperimentSpec
 from store import leases, pages, results, submissions
 from store.database import Database, database_now
@@ -84,16 +85,27 @@ def a_result(**fields: Any) -> RunResult:
 
 
 def a_record(step: int = 0, *, n_runs: int = 4, n_layers: int = 2, **columns: Any) -> StackRecord:
-    """Every number is the position of its name, plus 0.1 a run, plus 0.01 a layer; `columns` replace whole arrays."""
+    """Every number is the position of its name, plus 0.1 a run, plus 0.01 a layer; `columns` replace whole arrays. No
+    unit dies or comes back but those named.
+    """
     runs = np.arange(n_runs, dtype=np.float64)[:, None] * 0.1
     layers = np.arange(1, n_layers + 1, dtype=np.float64)[None, :] * 0.01
     measurements: dict[str, FloatArray] = {name: i + runs + layers for i, name in enumerate(MEASUREMENTS)}
     curves: dict[str, FloatArray] = {name: i + runs[:, 0] for i, name in enumerate(CURVES)}
     diverged_at = np.asarray(columns.pop("diverged_at", [-1] * n_runs))
+    died, revived = (_units(columns.pop(name, ()), n_runs, n_layers) for name in ("died", "revived"))
     for name, values in columns.items():
         table, shape = (measurements, (n_runs, n_layers)) if name in MEASUREMENTS else (curves, (n_runs,))
         table[name] = np.broadcast_to(np.asarray(values, dtype=np.float64), shape)
-    return StackRecord(step, measurements, curves, diverged_at)
+    return StackRecord(step, measurements, curves, diverged_at, died, revived)
+
+
+def _units(changed: Sequence[tuple[int, int, int]], n_runs: int, n_layers: int) -> BoolArray:
+    """Those named, as (run of the stack, layer from 1, unit from 0), of eight a layer."""
+    units = np.zeros((n_runs, n_layers, 8), dtype=np.bool_)
+    for run, layer, unit in changed:
+        units[run, layer - 1, unit] = True
+    return units
 
 
 def state_of(database: Database, experiment: Experiment) -> str:

@@ -10,7 +10,7 @@ import pytest
 from lab.statistics import compare
 from store import deletions, leases, metrics, results
 from store.database import Database
-from store.metrics import GRADIENT_RATIO, RUN_METRICS, MetricValues
+from store.metrics import GRADIENT_RATIO, REVIVED_SHARE, RUN_METRICS, MetricValues
 from tests.builders import a_spec
 from tests.store.builders import a_record, a_result, claimed, in_stacks, ran, submitted
 
@@ -39,6 +39,25 @@ def test_a_result_of_the_run_is_read_from_the_run(database: Database) -> None:
         cancelled={0: 0, 1: 0},
         diverged={0: 0, 1: 0},
     )
+
+
+def test_the_share_of_units_that_came_back_is_of_those_that_were_dead(database: Database) -> None:
+    history = [
+        # Of run 0, layer 1: unit 0 born dead and back, dead and back again; unit 1 dies for good; layer 2: unit 5 too.
+        a_record(0, died=[(0, 1, 0), (3, 1, 2)]),
+        a_record(2, died=[(0, 1, 1), (0, 2, 5)], revived=[(0, 1, 0)]),
+        a_record(3, died=[(0, 1, 0)]),
+        a_record(6, revived=[(0, 1, 0), (3, 1, 2)]),
+    ]
+    experiment = an_experiment(database, *history)
+
+    whole, first, second = (
+        values_of(database, experiment, REVIVED_SHARE, layer=layer).values for layer in (None, 1, 2)
+    )
+
+    assert whole == {0: {0: 1 / 3, 1: None}, 1: {0: None, 1: 1.0}}
+    assert first == {0: {0: 1 / 2, 1: None}, 1: {0: None, 1: 1.0}}
+    assert second == {0: {0: 0.0, 1: None}, 1: {0: None, 1: None}}
 
 
 @pytest.mark.parametrize(("at", "step"), [("first", 0), ("last", 6)])

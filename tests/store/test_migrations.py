@@ -17,7 +17,7 @@ from store.metrics import RUN_METRICS
 from store.migrate import config, upgrade
 from store.models import Base
 
-VIEWS = {"runs_named", "measurements_named", "curves_named"}
+VIEWS = {"runs_named", "measurements_named", "curves_named", "unit_changes_named"}
 
 
 def test_the_migrations_make_what_the_models_say(database_url: str) -> None:

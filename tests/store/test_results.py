@@ -14,7 +14,7 @@ from lab.catalog.measurements import Measurement as Definition
 from lab.records import StackRecord
 from store import leases, results
 from store.database import Database
-from store.models import Curve, Measurement, Stack
+from store.models import Curve, Measurement, Stack, UnitChange
 from store.undefined import reasons
 from tests.builders import a_spec
 from tests.store.builders import a_record, claimed, in_stacks, submitted
@@ -44,6 +44,11 @@ def rows(database: Database) -> Sequence[Measurement]:
 def losses(database: Database) -> Sequence[Curve]:
     with database.reading() as session:
         return session.scalars(sa.select(Curve).order_by(Curve.run_id, Curve.step)).all()
+
+
+def changes(database: Database) -> Sequence[UnitChange]:
+    with database.reading() as session:
+        return session.scalars(sa.select(UnitChange).order_by(UnitChange.run_id, UnitChange.step)).all()
 
 
 def test_the_runs_of_a_stack_come_in_its_order(database: Database) -> None:
@@ -170,6 +175,35 @@ def test_recording_says_how_far_the_stack_is(database: Database) -> None:
         assert session.scalars(sa.select(Stack.step)).one() == 4
 
 
+def test_a_layer_has_a_row_where_units_died_or_came_back(database: Database) -> None:
+    submitted(database)
+    claim, run_ids = begun(database)
+
+    record(
+        database,
+        claim,
+        run_ids,
+        a_record(0, died=[(0, 1, 3), (0, 1, 7), (2, 2, 0)]),
+        a_record(2),
+        a_record(3, died=[(0, 1, 1)], revived=[(0, 1, 7)]),
+    )
+
+    found = [(row.run_id, row.step, row.layer, row.died, row.revived) for row in changes(database)]
+    first, _, third, _ = run_ids
+    assert found == [(first, 0, 1, [3, 7], []), (first, 3, 1, [1], [7]), (third, 0, 2, [0], [])]
+    assert [(row.n_died, row.n_revived) for row in changes(database)] == [(2, 0), (1, 1), (1, 0)]
+
+
+def test_recording_a_step_again_leaves_its_units_once(database: Database) -> None:
+    submitted(database)
+    claim, run_ids = begun(database)
+    again = a_record(2, died=[(0, 1, 1)])
+
+    record(database, claim, run_ids, a_record(0), again, again)
+
+    assert [(row.step, row.died) for row in changes(database)] == [(2, [1])]
+
+
 @pytest.mark.parametrize(("recorded_step", "kept"), [(-1, []), (0, [0]), (2, [0, 2]), (3, [0, 2, 3])])
 def test_a_new_attempt_removes_what_came_after_the_step_it_goes_on_from(
     database: Database, recorded_step: int, kept: list[int]
@@ -177,7 +211,8 @@ def test_a_new_attempt_removes_what_came_after_the_step_it_goes_on_from(
     submitted(database, in_stacks(2))
     claim, run_ids = begun(database)
     other, other_ids = begun(database)
-    record(database, claim, run_ids, a_record(0), a_record(2), a_record(3))
+    every = [(0, 1, 0)]
+    record(database, claim, run_ids, *(a_record(step, died=every) for step in (0, 2, 3)))
     record(database, other, other_ids, a_record(5))
     with database.writing() as session:
         leases.give_back(session, claim)
@@ -190,6 +225,7 @@ def test_a_new_attempt_removes_what_came_after_the_step_it_goes_on_from(
     assert again.stack_id == claim.stack_id
     assert sorted({row.step for row in found if row.run_id in run_ids}) == kept
     assert sorted({row.step for row in rows(database) if row.run_id in run_ids}) == kept
+    assert [row.step for row in changes(database)] == kept
     assert len([row for row in found if row.run_id in other_ids]) == 4
 
 

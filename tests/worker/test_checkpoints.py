@@ -103,6 +103,23 @@ def test_a_training_that_was_broken_off_twice_has_the_numbers_of_an_undisturbed_
     assert rows(database, CheckpointChunk) == []
 
 
+def test_what_happened_to_which_unit_outlives_the_process_that_saw_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Units die at this rate, and some come back.
+    spec = a_spec("relu", steps=40, points=21, training={"learning_rate": 0.5}, seed=1, replicates=4)
+    undisturbed = trained(database, spec)
+    disturbed = submitted(database, spec)
+
+    died(database, 11, monkeypatch)
+    train_next(a_workplace(database))
+
+    steps = [row[2] for row in undisturbed["unit_changes"]]
+    assert numbers(database, disturbed) == undisturbed
+    # On either side of the end there is something to remember.
+    assert min(steps) < 11 < max(steps)
+
+
 def away(*_: object, **__: object) -> None:
     raise OperationalError("INSERT", {}, Exception("the server closed the connection"))
 

@@ -13,7 +13,7 @@ from lab.spec import ExperimentSpec
 from store import submissions
 from store.database import Database
 from store.leases import RanOn
-from store.models import Arm, Curve, Measurement, Run
+from store.models import Arm, Curve, Measurement, Run, UnitChange
 from store.settings import Settings
 from worker.attempt import Workplace
 
@@ -45,9 +45,9 @@ def numbers(database: Database, experiment_id: str) -> dict[str, list[tuple[Any,
                 .join(Run, Run.id == table.run_id)
                 .join(Arm, Arm.id == Run.arm_id)
                 .where(of)
-                .order_by(*of_run, table.step, *([table.layer] if table is Measurement else []))
+                .order_by(*of_run, *tuple(table.__table__.primary_key))
             ).all()
-            for table in (Measurement, Curve)
+            for table in (Measurement, Curve, UnitChange)
         }
         outcomes = (Run.state, Run.diverged_at, Run.train_loss, Run.test_loss, Run.loss_auc, Run.units_died)
         ended = sa.select(*of_run, *outcomes).join(Arm, Arm.id == Run.arm_id).where(of).order_by(*of_run)

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Since the recorded step before: units that have become dead, and that no longer are. Both (M, L, N)."""
+
+    died: Tensor
+    revived: Tensor
+
+
 class Health:
     """Masks of shape (M, L, N). A diverged network's stay as they were at its last recorded step before that."""
 
     def __init__(self, n_networks: int, depth: int, width: int, *, device: torch.device) -> None:
-        self.masks = torch.zeros(4, n_networks, depth, width, dtype=torch.bool, device=device)
-        """(4, M, L, N): everything there is to keep."""
-        self._first, self._last, self._ever, self._revived = self.masks.unbind()
+        self.masks = torch.zeros(3, n_networks, depth, width, dtype=torch.bool, device=device)
+        """(3, M, L, N): everything there is to keep."""
+        self._first, self._last, self._revived = self.masks.unbind()
 
-    def start(self, dead: Tensor) -> None:
-        """The state at step 0."""
+    def start(self, dead: Tensor) -> Changes:
+        """The state at step 0: what is dead has died."""
         self._first.copy_(dead)
         self._last.copy_(dead)
-        self._ever.copy_(dead)
+        return Changes(dead, torch.zeros_like(dead))
 
-    def update(self, dead: Tensor, alive: Tensor) -> None:
+    def update(self, dead: Tensor, alive: Tensor) -> Changes:
         """The state at a later recorded step; alive: (M,), networks that have not diverged."""
         alive = alive[:, None, None]
-        self._revived |= self._ever & ~dead & alive
-        self._ever |= dead & alive
+        changed = (dead != self._last) & alive
+        changes = Changes(changed & dead, changed & ~dead)
+        self._revived |= changes.revived
         torch.where(alive, dead, self._last, out=self._last)
+        return changes
 
     def by_network(self) -> list[dict[str, Any]]:
         """For each network, every number of `lab.records.RunResult` that is about dead units, by its name."""

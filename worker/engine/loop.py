@@ -110,10 +110,8 @@ class StackTraining:
         first, last = self.step == 0, self.step == self._stack.recorded_steps[-1]
         reading = self._probe.read(self._update_norms, with_rank=first or last)
         curves = self._read_curves(reading.loss)
-        if first:
-            self._health.start(reading.dead)
-        else:
-            self._health.update(reading.dead, self._alive & reading.is_finite())
+        health, readable = self._health, self._alive & reading.is_finite()
+        changes = health.start(reading.dead) if first else health.update(reading.dead, readable)
         torch.where(self._alive, curves, self._last_curves, out=self._last_curves)
         self._loss_before += self._loss_since
         self._loss_since.zero_()
@@ -123,6 +121,8 @@ class StackTraining:
             measurements={name: self._shown(reading.measurements[name]) for name in MEASUREMENTS},
             curves={name: self._shown(curves[i]) for i, name in enumerate(CURVES)},
             diverged_at=self._diverged_at(),
+            died=changes.died.cpu().numpy(),
+            revived=changes.revived.cpu().numpy(),
         )
 
     def results(self) -> tuple[RunResult, ...]:

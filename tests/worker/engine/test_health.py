@@ -39,6 +39,27 @@ def test_a_unit_that_comes_back_has_been_revived_once_however_often() -> None:
     assert network["units_died"] == (1,)
 
 
+def test_changes_are_from_one_recorded_step_to_the_next() -> None:
+    health = Health(1, 1, 4, device=torch.device("cpu"))
+
+    changes = [health.start(units(0, 1)), health.update(units(1, 2), ALIVE), health.update(units(1, 2), ALIVE)]
+
+    assert [each.died[0, 0].tolist() for each in changes] == [
+        units(0, 1)[0, 0].tolist(),
+        units(2)[0, 0].tolist(),
+        [False] * 4,
+    ]
+    assert [each.revived[0, 0].nonzero().flatten().tolist() for each in changes] == [[], [0], []]
+
+
+def test_in_a_diverged_network_nothing_changes() -> None:
+    health = a_health(units(0))
+
+    changes = health.update(units(1), ~ALIVE)
+
+    assert not (changes.died | changes.revived).any()
+
+
 def test_a_diverged_network_is_remembered_as_it_was() -> None:
     health = a_health(units(0), units(0, 1))
 

@@ -18,7 +18,7 @@ from lab.records import StackRecord
 from lab.spec import DatasetSpec
 from tests.builders import a_spec
 from tests.worker.engine.definitions import assert_as_defined, slowly_of_layer, slowly_of_weights
-from tests.worker.engine.stacks import OneNetwork, a_training, layers_of, parameters_of, the_stack, train
+from tests.worker.engine.stacks import OneNetwork, a_training, activate, layers_of, parameters_of, the_stack, train
 from worker.datasets import load, probe_indices
 from worker.engine import probe
 from worker.engine.activations import Activations
@@ -156,6 +156,45 @@ def _slowly(alone: OneNetwork, losses: Tensor, updates: list[Tensor]) -> Iterato
             **slowly_of_layer(*(t.double().numpy() for t in of_layer), supremum=activations.suprema[0]),
             **slowly_of_weights(*(t.double().numpy() for t in of_weights)),
         }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_units_that_die_and_come_back_are_those_that_autograd_sees(dtype: str) -> None:
+    # At this rate units die, and some come back; a dead unit's incoming weights have a gradient of exactly 0.
+    training_of = {"learning_rate": 0.5, "dtype": dtype}
+    spec = a_spec("relu", "leaky_relu", "tanh", steps=40, points=9, training=training_of, replicates=4, seed=1)
+    stack = the_stack(spec)
+    training = a_training(stack)
+    timeline: list[dict[tuple[int, int], bool]] = [{} for _ in stack.runs]
+    seen = {"died": 0, "revived": 0}
+
+    for step in stack.recorded_steps:
+        training.advance_to(step)
+        record = training.record()
+        theta = layers_of(stack, training)
+        for m, run in enumerate(stack.runs):
+            dead = _dead_units(OneNetwork(run, theta, m), the_probe(stack, theta.w[0].dtype)[0])
+            died = {unit for unit, is_dead in dead.items() if is_dead and not timeline[m].get(unit, False)}
+            revived = {unit for unit, is_dead in dead.items() if not is_dead and timeline[m].get(unit, False)}
+            assert set(zip(*record.died[m].nonzero(), strict=True)) == died
+            assert set(zip(*record.revived[m].nonzero(), strict=True)) == revived
+            timeline[m] = dead
+            seen = {"died": seen["died"] + len(died), "revived": seen["revived"] + len(revived)}
+
+    assert min(seen.values()) > 0
+
+
+def _dead_units(alone: OneNetwork, x: Tensor) -> dict[tuple[int, int], bool]:
+    """By (layer from 0, unit): whether the derivative is exactly 0 on every input, by autograd, one unit at a time."""
+    alone(x)
+    found = {}
+    for i, h in enumerate(alone.h):
+        leaf = h.detach().requires_grad_()
+        activate(alone.run.arm.activation, leaf).sum().backward()  # type: ignore[no-untyped-call]  # torch's
+        assert leaf.grad is not None
+        for unit in range(leaf.shape[1]):
+            found[i, unit] = all(slope == 0 for slope in leaf.grad[:, unit].tolist())
+    return found
 
 
 def _before(stack: Stack, step: int) -> Layers:
