@@ -9,6 +9,7 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -22,8 +23,6 @@ from store.transitions import BLIND
 
 Key = tuple[int | None, str]
 """Layer, None for the network as a whole, and quantity."""
-
-_COLUMNS = ("arm_id", "layer", "quantity", "predicted", "low", "high", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +59,19 @@ def record(session: Session, claim: Claim, predictions: Mapping[int, Sequence[Pr
     )
     ids: dict[int, int] = dict(session.execute(of_experiment).all())
     session.execute(sa.delete(Prediction).where(Prediction.arm_id.in_(ids.values())), execution_options=BLIND)
-    rows = [
-        (ids[arm], value.layer, value.quantity, value.predicted, value.low, value.high, value.reason or None)
-        for arm, values in predictions.items()
-        for value in values
-    ]
-    bulk.insert(session, Prediction.metadata.tables["predictions"], _COLUMNS, rows)
+    kept = [(ids[arm], value) for arm, values in predictions.items() for value in values]
+    numbers = {
+        name: np.array([getattr(value, name) for _, value in kept], dtype=np.float64)
+        for name in ("predicted", "low", "high")
+    }
+    columns: dict[str, bulk.Column] = {
+        "arm_id": np.array([arm_id for arm_id, _ in kept], dtype=np.int64),
+        "layer": np.array([value.layer for _, value in kept], dtype=np.int64),
+        "quantity": [value.quantity for _, value in kept],
+        **numbers,
+        "reason": [value.reason or None for _, value in kept],
+    }
+    bulk.insert(session, Prediction.metadata.tables["predictions"], columns)
 
 
 def predictions(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from lab.catalog.measurements import CURVES, MEASUREMENTS
@@ -54,54 +56,65 @@ def record(
     # (runs, layers, names): one row a run and layer. Curves are (runs, names): one row a run.
     per_layer = np.stack([record.measurements[name] for name in MEASUREMENTS], axis=-1)[here]
     n_layers = per_layer.shape[1]
-    keys = {
-        "run_id": np.repeat(ids, n_layers).tolist(),
-        "step": [record.step] * (len(ids) * n_layers),
-        "layer": list(range(1, n_layers + 1)) * len(ids),
-    }
-    _insert(session, Measurement, keys, tuple(MEASUREMENTS), per_layer.reshape(-1, len(MEASUREMENTS)), last=last)
+    keys = {"run_id": np.repeat(ids, n_layers), "layer": np.tile(np.arange(1, n_layers + 1), len(ids))}
+    _insert(session, Measurement, record.step, keys, _named(MEASUREMENTS, per_layer), last=last)
     per_run = np.stack([record.curves[name] for name in CURVES], axis=-1)[here]
-    _insert(
-        session, Curve, {"run_id": ids.tolist(), "step": [record.step] * len(ids)}, tuple(CURVES), per_run, last=last
-    )
-    if changes := list(_changes(record, run_ids)):
-        session.execute(sa.insert(UnitChange), changes)
+    _insert(session, Curve, record.step, {"run_id": ids}, _named(CURVES, per_run), last=last)
+    _insert_changes(session, record, np.asarray(run_ids, dtype=np.int64))
 
 
-def _changes(record: StackRecord, run_ids: Sequence[int]) -> Iterator[dict[str, Any]]:
+def _insert_changes(session: Session, record: StackRecord, run_ids: NDArray[np.int64]) -> None:
     """A row for each run and layer in which something has changed."""
-    changed = (record.died | record.revived).any(axis=2)
-    for m, i in np.argwhere(changed).tolist():
-        died, revived = (np.flatnonzero(units[m, i]).tolist() for units in (record.died, record.revived))
-        key = {"run_id": run_ids[m], "step": record.step, "layer": i + 1}
-        yield key | {"n_died": len(died), "n_revived": len(revived), "died": died, "revived": revived}
+    m, i = np.nonzero((record.died | record.revived).any(axis=2))
+    if not len(m):
+        return
+    columns: dict[str, bulk.Column] = {"run_id": run_ids[m], "step": np.full(len(m), record.step), "layer": i + 1}
+    for name, units in (("died", record.died[m, i]), ("revived", record.revived[m, i])):
+        columns[f"n_{name}"] = units.sum(axis=1)
+        columns[name] = [json.dumps(np.flatnonzero(row).tolist()) for row in units]
+    bulk.insert(session, UnitChange.metadata.tables["unit_changes"], columns)
 
 
 def _remove(session: Session, run_ids: Sequence[int] | sa.Select[int], first: int) -> None:
-    """The rows of these runs from step `first` on."""
-    for table in (Measurement, Curve, UnitChange):
-        stale = sa.delete(table).where(table.run_id.in_(run_ids), table.step >= first)
-        session.execute(stale, execution_options=BLIND)
+    """The rows of these runs from step `first` on. Where there are any, the runs' count of removals goes up: whoever
+    has read them has to know.
+    """
+
+    def stale(table: type[Curve | Measurement | UnitChange]) -> sa.Delete:
+        return sa.delete(table).where(table.run_id.in_(run_ids), table.step >= first)
+
+    # What is recorded of a step always has its curves, and mostly there is nothing.
+    removed: sa.CursorResult[Any] = session.execute(stale(Curve), execution_options=BLIND)  # type: ignore[assignment]  # of a DELETE
+    if not removed.rowcount:
+        return
+    for table in (Measurement, UnitChange):
+        session.execute(stale(table), execution_options=BLIND)
+    counted = sa.update(Run).where(Run.id.in_(run_ids)).values(removals=Run.removals + 1)
+    session.execute(counted, execution_options=BLIND)
+
+
+def _named(names: Iterable[str], values: FloatArray) -> dict[str, FloatArray]:
+    """`values` is (..., names)."""
+    return dict(zip(names, values.reshape(-1, values.shape[-1]).T, strict=True))
 
 
 def _insert(
     session: Session,
     table: type[Measurement | Curve],
-    keys: Mapping[str, list[int]],
-    names: tuple[str, ...],
-    values: FloatArray,
+    step: int,
+    keys: Mapping[str, NDArray[np.int64]],
+    values: Mapping[str, FloatArray],
     *,
     last: bool,
 ) -> None:
-    """`keys` are columns of one length, `values` is (rows, names)."""
-    if not len(values):
+    """All are columns of one length."""
+    n_rows = len(keys["run_id"])
+    if not n_rows:
         return
-    undefined = reasons(names, values, step=keys["step"][0], last=last)
+    undefined = reasons(values, step=step, last=last)
     # Adding zero makes -0.0 a 0.0, which is all that SQLite keeps of it.
-    plain = (values + 0.0).astype(object)
-    plain[~np.isfinite(values)] = None
-    rows = [
-        (*key, *row, reason)
-        for key, row, reason in zip(zip(*keys.values(), strict=True), plain, undefined, strict=True)
-    ]
-    bulk.insert(session, table.metadata.tables[table.__tablename__], (*keys, *names, "undefined"), rows)
+    finite = {name: np.where(np.isinf(column), np.nan, column + 0.0) for name, column in values.items()}
+    columns: dict[str, bulk.Column] = {"step": np.full(n_rows, step), **keys, **finite}
+    if undefined is not None:
+        columns["undefined"] = undefined
+    bulk.insert(session, table.metadata.tables[table.__tablename__], columns)

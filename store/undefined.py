@@ -4,7 +4,7 @@ not say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,21 +12,28 @@ from lab.catalog.measurements import CURVES, MEASUREMENTS, Recorded
 from lab.records import FloatArray
 
 
-def reasons(names: Sequence[str], columns: FloatArray, *, step: int, last: bool) -> list[str | None]:
-    """For every row of `columns`, (rows, names): `name: reason` for each value that is not finite and that its
-    definition in the catalog does not leave undefined, joined by `; `; None where there is no such value.
+def reasons(columns: Mapping[str, FloatArray], *, step: int, last: bool) -> list[str | None] | None:
+    """For every row of `columns`, name to values: `name: reason` for each value that is not finite and that its
+    definition in the catalog does not leave undefined, joined by `; `. None for a row without such a value, and for
+    all where there is none at all.
     """
-    found: list[str | None] = [None] * len(columns)
-    strange = ~np.isfinite(columns)
-    if not strange.any():
-        return found
-    recorded = Recorded({name: columns[:, i] for i, name in enumerate(names)}, step, last)
     known = MEASUREMENTS | CURVES
-    for i, name in enumerate(names):
-        strange[:, i] &= ~(np.isnan(columns[:, i]) & known[name].is_undefined(recorded))
-    for row in np.flatnonzero(strange.any(axis=1)).tolist():
-        bad = np.flatnonzero(strange[row]).tolist()
-        found[row] = "; ".join(
-            f"{names[i]}: {'not a number' if np.isnan(columns[row, i]) else 'overflow'}" for i in bad
+    recorded = Recorded(columns, step, last)
+    strange = {}
+    for name, values in columns.items():
+        bad = ~np.isfinite(values)
+        if bad.any():
+            bad &= ~(np.isnan(values) & known[name].is_undefined(recorded))
+        if bad.any():
+            strange[name] = bad
+    if not strange:
+        return None
+    found: list[str | None] = [None] * len(next(iter(columns.values())))
+    for row in np.flatnonzero(np.any(list(strange.values()), axis=0)).tolist():
+        said = (
+            f"{name}: {'not a number' if np.isnan(columns[name][row]) else 'overflow'}"
+            for name, bad in strange.items()
+            if bad[row]
         )
+        found[row] = "; ".join(said)
     return found

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from lab.catalog.measurements import CURVES, MEASUREMENTS, Recorded
 from lab.catalog.measurements import Measurement as Definition
 from lab.records import StackRecord
-from store import leases, results
+from store import bulk, leases, results
 from store.database import Database
-from store.models import Curve, Measurement, Stack, UnitChange
+from store.models import Curve, Measurement, Run, Stack, UnitChange
 from store.undefined import reasons
 from tests.builders import a_spec
 from tests.store.builders import a_record, claimed, in_stacks, submitted
@@ -135,15 +135,15 @@ def test_what_is_not_finite_is_null_with_its_reason(database: Database) -> None:
 def test_a_null_that_the_definition_explains_needs_no_reason(
     name: str, step: int, row: dict[str, float], reason: str | None
 ) -> None:
-    columns = np.array([[row.get(column, NAN if column == name else 1.0) for column in MEASUREMENTS]])
+    columns = {column: np.array([row.get(column, NAN if column == name else 1.0)]) for column in MEASUREMENTS}
 
-    assert reasons(tuple(MEASUREMENTS), columns, step=step, last=step == 6) == [reason]
+    assert (reasons(columns, step=step, last=step == 6) or [None]) == [reason]
 
 
 def test_an_overflow_is_never_explained_by_a_definition() -> None:
-    columns = np.array([[INF if name == "update_ratio" else 1.0 for name in MEASUREMENTS]])
+    columns = {name: np.array([INF if name == "update_ratio" else 1.0]) for name in MEASUREMENTS}
 
-    assert reasons(tuple(MEASUREMENTS), columns, step=0, last=False) == ["update_ratio: overflow"]
+    assert reasons(columns, step=0, last=False) == ["update_ratio: overflow"]
 
 
 def test_a_run_writes_nothing_after_it_diverged(database: Database) -> None:
@@ -235,3 +235,37 @@ def test_what_a_definition_says_is_undefined_the_write_knows_as_such(entry: Defi
     nothing = Recorded({name: np.zeros(1) for name in MEASUREMENTS}, step=0, last=False)
 
     assert bool(np.all(entry.is_undefined(nothing))) == bool(entry.undefined)
+
+
+def test_a_run_counts_the_removals_of_its_rows(database: Database) -> None:
+    submitted(database, in_stacks(2))
+    claim, run_ids = begun(database)
+    record(database, claim, run_ids, a_record(0, n_layers=1), a_record(3, n_layers=1))
+    at_first = removals(database)
+
+    record(database, claim, run_ids[:2], a_record(3, n_runs=2, n_layers=1))
+    record(database, claim, run_ids, a_record(6, n_layers=1))
+    with database.writing() as session:
+        results.begin(session, claim, recorded_step=6)
+        results.begin(session, claim, step=2, recorded_step=2)
+
+    assert at_first == [0] * 8
+    assert removals(database) == [2, 2, 1, 1, 0, 0, 0, 0]
+
+
+def removals(database: Database) -> list[int]:
+    with database.reading() as session:
+        return list(session.scalars(sa.select(Run.removals).order_by(Run.id)))
+
+
+def test_a_text_of_any_length_lands_whole(database: Database) -> None:
+    texts = [None, "", "é\u2028 'x'", "long " * 2000]
+
+    with database.writing() as session:
+        keys = np.arange(len(texts), dtype=np.int64)
+        columns: dict[str, bulk.Column] = {"run_id": keys, "step": keys + 1, "layer": keys + 2, "undefined": texts}
+        bulk.insert(session, Measurement.metadata.tables["measurements"], columns)
+
+    assert [(row.run_id, row.step, row.layer, row.undefined) for row in rows(database)] == [
+        (i, i + 1, i + 2, text) for i, text in enumerate(texts)
+    ]
