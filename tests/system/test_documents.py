@@ -16,7 +16,7 @@ from store.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/engine.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/engine.md", "docs/sql.md")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
