@@ -9,7 +9,7 @@ DATA ?= lab-data
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test browser demo up claims test test-faults chaos lint format bench clean
+.PHONY: help setup setup-test browser demo up claims test test-faults chaos lint format bench bench-service clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -63,5 +63,9 @@ bench: ## Measure the engine against its peers (BENCH="--workload tiny --quick")
 	@$(PYTHON) deploy/install.py $(VENV) $(TEST_EXTRAS),bench
 	@$(BIN)/python -m benchmarks $(BENCH)
 
+bench-service: setup-test ## Measure the service in full tables, MLflow's server beside it; twelve minutes (BENCH="--group polling --quick")
+	@test -x .venv-mlflow/bin/mlflow || { $(PYTHON) -m venv .venv-mlflow && .venv-mlflow/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --requirement benchmarks/service/mlflow.txt; }
+	@$(BIN)/python -m benchmarks.service --mlflow .venv-mlflow/bin/mlflow $(BENCH)
+
 clean: ## Remove what make made, data folders excepted
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-mlflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

