@@ -7,9 +7,10 @@ TEST_EXTRAS := $(RUN_EXTRAS),test,dev
 PORT ?= 8000
 DATA ?= lab-data
 BENCH ?=
+FUZZ ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test browser demo up claims test test-faults chaos lint format bench bench-service clean
+.PHONY: help setup setup-test browser demo up claims test test-faults fuzz chaos lint format bench bench-service clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,6 +40,9 @@ test: browser ## Every test but the faults, against real SQLite, Postgres, Valke
 
 test-faults: setup-test ## Labs of real processes that are killed, frozen and cut off: nothing is lost, nothing counted twice
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest tests/faults
+
+fuzz: setup-test ## A thousand requests of every kind that the API's document allows, or does not; takes half an hour (FUZZ="--cases 50")
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 chaos: setup-test ## The same, ten times as often, and with parts of the design taken out; writes docs/chaos.md, takes hours
 	@rm -f chaos.jsonl

@@ -27,7 +27,11 @@ class Names(str):
 
 
 class Field(ma.fields.Field[Any]):
-    """A field with one error message: what it allows."""
+    """A field with one error message: what it allows. Null is a value like any other: refused unless allowed."""
+
+    def __init__(self, *, allow_none: bool = False, **options: Any) -> None:
+        # Left to marshmallow, null would be allowed wherever it is also what stands for "not given".
+        super().__init__(allow_none=allow_none, **options)
 
     @property
     def allowed(self) -> str:
@@ -154,7 +158,8 @@ class Text(Field):
         return f"text of {self.minimum} to {self.maximum} characters"
 
     def described(self) -> Described:
-        return {"type": "string", "minLength": self.minimum, "maxLength": self.maximum}
+        # A document's own words for "no U+0000".
+        return {"type": "string", "minLength": self.minimum, "maxLength": self.maximum, "pattern": r"^[^\u0000]*$"}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str) or not self.minimum <= len(value) <= self.maximum or "\0" in value:

@@ -25,6 +25,8 @@ threads = 64
 timeout = 60
 graceful_timeout = 20
 keepalive = 5
+# The most that gunicorn can bound: every arm that an experiment may have can be named in one query.
+limit_request_line = 8190
 # The control socket would be one more way in, and a file to clean up.
 control_socket_disable = True
 accesslog = None

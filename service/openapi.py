@@ -39,13 +39,20 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         pass
 
 
+# gunicorn refuses this by itself, before the app could say it as a problem.
+_TOO_LONG = {"description": HTTPStatus.REQUEST_URI_TOO_LONG.phrase, "content": {"text/html": {}}}
+
+
 class Refusals(BasePlugin):
     """Adds to every operation the problems that any operation of its kind may answer with."""
 
     def operation_helper(self, path: str | None = None, operations: Any = None, **_: Any) -> None:
         for method, operation in (operations or {}).items():
+            answers = operation.setdefault("responses", {})
             for status in _refusals(path or "", method, operation):
-                operation.setdefault("responses", {}).setdefault(status, HTTPStatus(status).name)
+                answers.setdefault(status, HTTPStatus(status).name)
+            if any(parameter.get("in") == "query" for parameter in operation.get("parameters", [])):
+                answers.setdefault(414, _TOO_LONG)
 
 
 def described(_: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:

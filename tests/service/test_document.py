@@ -97,6 +97,23 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(sqlite_client: Fla
         assert list(answer["content"]) == ["application/problem+json"]
 
 
+def test_every_body_has_an_example_that_is_accepted(sqlite_client: FlaskClient, sqlite_database: Database) -> None:
+    document = sqlite_client.get("/openapi.json").get_json()
+    values = {"experiment_id": trained(sqlite_database, a_spec()), "claim": "C4"}
+    bodies = [
+        (method, path, operation["requestBody"]["content"]["application/json"])
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "requestBody" in operation
+    ]
+
+    assert bodies
+    for method, path, body in bodies:
+        for example in body["examples"].values():
+            answer = sqlite_client.open(path.format(**values), method=method, json=example["value"])
+            assert answer.status_code in (200, 202), (path, answer.get_json())
+
+
 def test_answers_of_a_finished_experiment_are_as_documented(client: FlaskClient, database: Database) -> None:
     experiment_id = trained(database, a_spec(sweep=(("network.depth", (1, 2)),)), diverged={(0, 1): 3})
     unknown = PredictedValue(2, "gradient_ratio", None, None, None, "the last hidden layer has none above it")

@@ -74,5 +74,21 @@ def test_every_resource_of_an_experiment_is_in_the_readme(settings: Settings) ->
     assert missing == []
 
 
+def test_every_other_resource_is_in_the_readme(settings: Settings) -> None:
+    rules = {rule.rule for rule in create_app(settings).url_map.iter_rules()}
+    resources = {rule for rule in rules if re.fullmatch(r"/v1/[\w-]+|/[\w.]+", rule)}
+
+    assert resources
+    assert sorted(path for path in resources if not re.search(rf"{re.escape(path)}(?![\w-])", README)) == []
+
+
+def test_every_path_the_readme_names_is_served(settings: Settings) -> None:
+    rules = {re.sub(r"<[^>]+>", "*", rule.rule) for rule in create_app(settings).url_map.iter_rules()}
+    named = {re.sub(r"{\w+}|(?<=/)C\d\b", "*", path) for path in re.findall(r"/v1/[\w/{}-]+[\w}]", README)}
+
+    assert named
+    assert sorted(named - rules) == []
+
+
 def test_the_changelog_has_a_place_for_what_comes_next() -> None:
     assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
