@@ -137,7 +137,9 @@ class Lab:
     def measurements(self, experiment_id: str, **filters: Any) -> Columns:
         """The statistics of every layer at every recorded step, as columns: `pandas.DataFrame(lab.measurements(id))`.
 
-        Filters are arm, activation, layer, replicate (each a value or a list), step_min, step_max, and fields (a list).
+        Filters are arm, activation, swept ("network.depth:8"), layer, replicate (each a value or a list), step_min,
+        step_max, and fields (a list). `aggregate="mean"` gives means over networks with intervals, `over="layers"` also
+        over layers, `thin=100` at most so many steps of each series, with its extremes.
         """
         return self._columns(_path(experiment_id, "measurements"), filters)
 
@@ -154,8 +156,12 @@ class Lab:
         return self._columns(_path(experiment_id, "units"), filters)
 
     def csv(self, experiment_id: str, table: str, **filters: Any) -> Iterator[str]:
-        """`measurements`, `curves` or `units` as CSV text, piece by piece, however large."""
+        """`measurements`, `curves` or `units` as CSV text, piece by piece, however large. Filters as theirs."""
         return self._connection.text(_path(experiment_id, table), params={**_query(filters), "format": "csv"})
+
+    def ndjson(self, experiment_id: str, table: str, **filters: Any) -> Iterator[str]:
+        """As `csv`, with a JSON object on each line."""
+        return self._connection.text(_path(experiment_id, table), params={**_query(filters), "format": "ndjson"})
 
     def comparison(self, experiment_id: str, metric: str = "test_accuracy", **options: Any) -> Json:
         """Every arm's mean and interval, and its paired difference from the baseline. Options: layer, at, level."""

@@ -7,7 +7,20 @@ from typing import Any
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from service import analysis, catalog, claims, docs, experiments, guards, health, predictions, problems, report, results
+from service import (
+    analysis,
+    catalog,
+    claims,
+    docs,
+    experiments,
+    guards,
+    health,
+    predictions,
+    problems,
+    report,
+    results,
+    rows,
+)
 from service.openapi import Api
 from service.parts import Parts, keep
 from store.database import Database
@@ -42,6 +55,6 @@ def create_app(settings: Settings) -> Flask:
     api = Api(app)
     # The document shows the limits in force, which the fields look up in the app.
     with app.app_context():
-        for part in (experiments, results, analysis, predictions, report, claims, catalog, health):
+        for part in (experiments, results, rows, analysis, predictions, report, claims, catalog, health):
             api.register_blueprint(part.blueprint)
     return app

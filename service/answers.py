@@ -140,6 +140,11 @@ class RowsAnswer(Answer):
         metadata={"description": "Name to values: one list a column, all of one length."},
     )
     next = or_null(Text, "Cursor of the next page.")
+    since = or_null(Text, "With `since`: what to ask with the next time.")
+    removed = ma.fields.List(
+        Whole(), metadata={"description": "With `since`: runs whose earlier rows were removed, to be recorded again."}
+    )
+    more = ma.fields.Boolean(metadata={"description": "Whether there are more rows now."})
     probe_size = Whole(metadata={"description": _SMALLEST_PROBE})
 
 

@@ -112,7 +112,7 @@ class FieldNames(Field):
         return names
 
 
-def _cursor() -> Text:
+def page_cursor() -> Text:
     return Text(1, 500, load_default=None, metadata={"description": "The `next` of the page before."})
 
 
@@ -140,59 +140,25 @@ class ExperimentsQuery(Strict):
     created_before = Moment(load_default=None)
     sort = Choice(("-created_at", "created_at"), load_default="-created_at")
     limit = PageSize()
-    cursor = _cursor()
+    cursor = page_cursor()
 
 
 class HistoryQuery(Strict):
     limit = PageSize()
-    cursor = _cursor()
+    cursor = page_cursor()
 
 
 class RunsQuery(Strict):
     arm = ListOf(WholeText(0, "arms"), 1, "arms", load_default=())
     state = Choice(STATES, load_default=None)
     limit = PageSize()
-    cursor = _cursor()
-
-
-class RowsQuery(Strict):
-    """Of measurements and curves. Lists are parameters that may be repeated."""
-
-    arm = ListOf(WholeText(0, "arms"), 1, "arms", load_default=())
-    activation = ListOf(Choice(ACTIVATIONS), 1, len(ACTIVATIONS), load_default=())
-    replicate = ListOf(WholeText(0, "replicates"), 1, "replicates", load_default=())
-    step_min = WholeText(0, MAX_STEP, load_default=None)
-    step_max = WholeText(0, MAX_STEP, load_default=None)
-    limit = WholeText(1, 10_000, load_default=None, metadata={"default": 1000, "description": "Rows of one JSON page."})
-    cursor = _cursor()
-    format = Choice(("json", "csv"), load_default="json", metadata={"description": "csv is streamed, all of it."})
-
-    @ma.validates_schema
-    def csv_has_no_pages(self, data: dict[str, Any], **_: Any) -> None:
-        if data["format"] == "csv":
-            paged = [name for name in ("limit", "cursor") if data[name] is not None]
-            if paged:
-                raise ma.ValidationError({name: ["nothing: format=csv gives every row"] for name in paged})
-
-
-class MeasurementsQuery(RowsQuery):
-    layer = ListOf(WholeText(1, "depth"), 1, "depth", load_default=())
-    columns = FieldNames((*MEASUREMENTS, "undefined"), data_key="fields")
-
-
-class CurvesQuery(RowsQuery):
-    columns = FieldNames((*CURVES, "undefined"), data_key="fields")
-
-
-class UnitsQuery(RowsQuery):
-    layer = ListOf(WholeText(1, "depth"), 1, "depth", load_default=())
-    columns = FieldNames(("n_died", "n_revived", "died", "revived"), data_key="fields")
+    cursor = page_cursor()
 
 
 class PredictionsQuery(Strict):
     arm = ListOf(WholeText(0, "arms"), 1, "arms", load_default=())
     limit = PageSize()
-    cursor = _cursor()
+    cursor = page_cursor()
 
 
 class ComparisonQuery(Strict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from actlab.cli import tables
 from actlab.cli.frame import console, find, id_argument, json_option, print_json, url_option
 from actlab.cli.output import writable
 from actlab.cli.score import score
-from actlab.client import Lab
+from actlab.client import Items, Lab
 
 
 @click.command()
@@ -67,7 +67,7 @@ def predictions(experiment_id: str, *, arm: tuple[int, ...], as_json: bool, url:
 @click.command()
 @id_argument
 @click.argument("table", type=click.Choice(["measurements", "curves", "units", "runs"]))
-@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
+@click.option("--format", "form", type=click.Choice(["csv", "json", "ndjson"]), default="csv", show_default=True)
 @click.option(
     "--output",
     "-o",
@@ -78,14 +78,19 @@ def predictions(experiment_id: str, *, arm: tuple[int, ...], as_json: bool, url:
 )
 @click.option("--activation", multiple=True, help="Only these; may be repeated. Not for runs.")
 @click.option("--layer", type=int, multiple=True, help="Only these; may be repeated. For measurements and units.")
+@click.option("--swept", multiple=True, help="Only this point of the sweep, as network.depth:8; may be repeated.")
 @click.option("--fields", help="Columns by commas. Not for runs.")
+@click.option("--aggregate", type=click.Choice(["mean"]), help="Over networks, with intervals. Not for runs and units.")
+@click.option("--over", type=click.Choice(["layers"]), help="With --aggregate: over layers as well.")
+@click.option("--thin", type=click.IntRange(4), help="At most so many steps of each series, with its extremes.")
 @url_option
 def export(experiment_id: str, table: str, *, form: str, output: str, url: str | None, **filters: Any) -> None:
-    """Write a table of results, whole, as CSV or JSON.
+    """Write a table of results, whole, as CSV, as JSON (columns), or with a JSON object a line (ndjson).
 
     \b
     actlab export last measurements -o measurements.csv
     actlab export last curves --fields train_loss,test_accuracy --format json
+    actlab export last measurements --fields dead_fraction --aggregate mean --swept network.depth:8
     """
     said = {key: value for key, value in filters.items() if value}
     with Lab(url) as lab:
@@ -122,22 +127,16 @@ def report(experiment_id: str, *, output: Path, url: str | None) -> None:
 def _pieces(lab: Lab, experiment_id: str, table: str, form: str, filters: dict[str, Any]) -> Iterator[str]:
     if table == "runs":
         if filters:
-            raise click.UsageError(
-                "The table runs is exported whole; --activation, --layer and --fields are for the others."
-            )
-        yield (
-            _runs_csv(lab.runs(experiment_id))
-            if form == "csv"
-            else json.dumps(lab.runs(experiment_id), indent=1) + "\n"
-        )
-    elif form == "csv":
-        yield from lab.csv(experiment_id, table, **filters)
-    else:
-        read = {"measurements": lab.measurements, "curves": lab.curves}[table]
+            raise click.UsageError("The table runs is exported whole; what narrows and sums up is for the others.")
+        yield _RUNS[form](lab.runs(experiment_id))
+    elif form == "json":
+        read = {"measurements": lab.measurements, "curves": lab.curves, "units": lab.units}[table]
         yield json.dumps(read(experiment_id, **filters), indent=None) + "\n"
+    else:
+        yield from {"csv": lab.csv, "ndjson": lab.ndjson}[form](experiment_id, table, **filters)
 
 
-def _runs_csv(runs: list[dict[str, Any]]) -> str:
+def _runs_csv(runs: Items) -> str:
     """One line a run. What a run has per layer is in the measurements, and in the JSON form."""
     text = io.StringIO()
     columns = [key for key in runs[0] if key != "layers"] if runs else []
@@ -145,3 +144,10 @@ def _runs_csv(runs: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(runs)
     return text.getvalue()
+
+
+_RUNS: dict[str, Callable[[Items], str]] = {
+    "csv": _runs_csv,
+    "json": lambda runs: json.dumps(runs, indent=1) + "\n",
+    "ndjson": lambda runs: "".join(json.dumps(run) + "\n" for run in runs),
+}

@@ -165,6 +165,17 @@ def test_export_keeps_the_columns_and_rows_asked_for(lab_up: Up, answered: Json)
     assert "weight_norm" not in table[0]
 
 
+def test_export_sums_up_over_networks(lab_up: Up, answered: Json) -> None:
+    options = ("--fields", "delta_norm", "--aggregate", "mean", "--over", "layers", "--thin", "4", "--format", "ndjson")
+
+    lines = actlab(lab_up, "export", answered["id"], "measurements", *options).stdout.splitlines()
+
+    rows = [json.loads(line) for line in lines]
+    assert {row["activation"] for row in rows} == {"relu", "tanh"}
+    assert {row["delta_norm_n"] for row in rows} == {2}
+    assert len(rows) <= 2 * 4
+
+
 def test_an_experiment_that_is_not_there_is_named(lab_up: Up) -> None:
     unknown = "00000000-0000-4000-8000-000000000000"
 

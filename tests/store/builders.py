@@ -67,6 +67,16 @@ def ran(
     return run_ids
 
 
+def recorded(database: Database) -> Experiment:
+    """Arms relu and tanh, 2 replicates, 2 layers, recorded at steps 0, 3 and 6; another experiment beside it."""
+    other = submitted(database, a_spec("relu", replicates=1))
+    ran(database, claimed(database), a_record(0, n_runs=1))
+    experiment = submitted(database)
+    ran(database, claimed(database), *(a_record(step) for step in (0, 3, 6)))
+    assert other.id != experiment.id
+    return experiment
+
+
 def a_result(**fields: Any) -> RunResult:
     """Of a network with two hidden layers."""
     told = {
