@@ -39,8 +39,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="The API against its own document.")
     parser.add_argument("--cases", type=int, default=1000, help="at most so many an operation, in each of two rounds")
     parser.add_argument("--seed", type=int, help="to see again what was seen")
+    parser.add_argument("--path", help="operations whose path has this regular expression; all unless told")
     asked = parser.parse_args()
-    options = ["--max-examples", str(asked.cases), *(["--seed", str(asked.seed)] if asked.seed is not None else [])]
+    options = ["--max-examples", str(asked.cases)]
+    options += [] if asked.seed is None else ["--seed", str(asked.seed)]
+    options += [] if asked.path is None else ["--include-path-regex", asked.path]
     with place(QUICK) as where, where.api() as (address, _):
         known = _recorded(where.database)
         found = [_run(where, address, options, _CONFIG), _run(where, address, [*options, *_READING], _CONFIG + known)]
