@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from benchmarks.service.filling import comparing, copied, measurements_on_disk, settled, stored
-from store import queries, submissions
 from store.database import Database
 from store.models import Curve, Measurement, Run
 
@@ -16,19 +15,20 @@ def test_copies_have_their_own_work_and_the_same_numbers(postgres_database: Data
     first = stored(postgres_database, SPEC)
     copied(postgres_database, first.id, 3, rows=True)
 
+    numbers = sa.select(Run.experiment_id, Run.id, Measurement.step, Measurement.layer, Measurement.weight_norm)
+    numbers = numbers.join(Measurement, Measurement.run_id == Run.id)
     with postgres_database.reading() as session:
-        filters = queries.MeasurementFilters()
-        found, _ = submissions.list_experiments(session, submissions.ExperimentFilters(), limit=10)
-        pages = [
-            queries.rows(session, each.id, Measurement, filters, ("weight_norm",), limit=1000)[0] for each in found
-        ]
+        rows = list(session.execute(numbers.order_by(Run.id, Measurement.step, Measurement.layer)))
         n_runs = session.scalar(sa.select(sa.func.count()).select_from(Run))
         n_curves = session.scalar(sa.select(sa.func.count()).select_from(Curve))
-    assert [len(page["run_id"]) for page in pages] == [first.n_rows] * 4
-    assert all(page["weight_norm"] == pages[0]["weight_norm"] for page in pages)
-    assert len({run_id for page in pages for run_id in page["run_id"]}) == n_runs == 4 * 8
+    recorded: dict[str, list[tuple[float | None, ...]]] = {}
+    for experiment_id, _, *row in rows:
+        recorded.setdefault(experiment_id, []).append(tuple(row))
+    assert len(recorded) == 4
+    assert all(each == recorded[first.id] for each in recorded.values())
+    assert len(recorded[first.id]) == first.n_rows
+    assert len({row.id for row in rows}) == n_runs == 4 * 8
     assert n_curves == 4 * 8 * 3
-    assert found[0].id == first.id
 
 
 def test_what_comes_after_copies_gets_ids_that_are_free(postgres_database: Database) -> None:
