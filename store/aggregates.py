@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session
 
 from lab.moments import spread
 from store import pages
+from store.database import numbers
 from store.models import RUNNING, SUCCEEDED, Arm, Run
+from store.queries import stretch
 from store.rows import Asked, Block, Row, Thinning, of_rows, of_runs, thin
 
 OF_ARM = ("arm", "label", "activation")
@@ -66,7 +68,7 @@ def page(
 
 
 def _of_arm(session: Session, asked: Asked, aggregation: Aggregation, arm: Arm) -> list[Row]:
-    found = session.execute(_sums(asked, aggregation, arm)).all()
+    found = numbers(session, _sums(session, asked, aggregation, arm))
     if not found:
         return []
     n_within = len(_within(asked, aggregation))
@@ -92,13 +94,13 @@ def _within(asked: Asked, aggregation: Aggregation) -> tuple[sa.ColumnElement[An
     return within[:1] if aggregation.over_layers else within
 
 
-def _sums(asked: Asked, aggregation: Aggregation, arm: Arm) -> sa.Select[*tuple[Any, ...]]:
+def _sums(session: Session, asked: Asked, aggregation: Aggregation, arm: Arm) -> sa.Select[*tuple[Any, ...]]:
     """Step, layer, then of each field its count, mean, and the sum of squares of what each network is off the mean.
 
     The mean first, then the squares: the difference of two large sums would be noise where networks hardly differ.
     """
     names = [column.name for column in _within(asked, aggregation)]
-    values = _values(asked, aggregation, arm).cte("network")
+    values = _values(session, asked, aggregation, arm).cte("network")
     centre = (
         sa.select(*(values.c[name] for name in names), *(sa.func.avg(values.c[f]).label(f) for f in asked.fields))
         .group_by(*(values.c[name] for name in names))
@@ -114,7 +116,7 @@ def _sums(asked: Asked, aggregation: Aggregation, arm: Arm) -> sa.Select[*tuple[
     return sa.select(*key, *sums).join_from(values, centre, same).group_by(*key).order_by(*key)
 
 
-def _values(asked: Asked, aggregation: Aggregation, arm: Arm) -> sa.Select[*tuple[Any, ...]]:
+def _values(session: Session, asked: Asked, aggregation: Aggregation, arm: Arm) -> sa.Select[*tuple[Any, ...]]:
     """A row a network, step and, unless it is over layers, layer."""
     table, within = asked.of.__table__, _within(asked, aggregation)
     known = {name: sa.case((sa.func.abs(table.c[name]) <= _LARGEST, table.c[name])) for name in asked.fields}
@@ -127,5 +129,6 @@ def _values(asked: Asked, aggregation: Aggregation, arm: Arm) -> sa.Select[*tupl
         rows = rows.group_by(table.c.run_id, *within)
     else:
         rows = sa.select(*within, *(value.label(name) for name, value in known.items()))
-    rows = rows.join(Run, Run.id == table.c.run_id).where(*of_runs(asked), *of_rows(asked), Run.arm_id == arm.id)
-    return rows.where(Run.state.in_((SUCCEEDED, RUNNING)))
+    runs = [*of_runs(asked), Run.arm_id == arm.id, Run.state.in_((SUCCEEDED, RUNNING))]
+    rows = rows.join(Run, Run.id == table.c.run_id).where(*runs, *of_rows(asked))
+    return rows.where(stretch(session, table.c.run_id, *runs))

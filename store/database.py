@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVarTuple
 
+import psycopg
 import sqlalchemy as sa
 import structlog
 from sqlalchemy import Dialect, Engine
@@ -20,6 +21,7 @@ from sqlalchemy.types import TypeDecorator
 from lab.errors import Unavailable
 
 _log = structlog.get_logger()
+Columns = TypeVarTuple("Columns")
 
 
 class CommitUnknown(Unavailable):
@@ -47,6 +49,8 @@ class Database:
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _prepare_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
+        else:
+            sa.event.listen(engine, "before_cursor_execute", _ask_for_binary)
         return cls(engine)
 
     @property
@@ -84,6 +88,14 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def numbers(session: Session, query: sa.Select[*Columns]) -> Sequence[sa.Row[*Columns]]:
+    """The rows of a query for columns that hold many numbers: in the session's transaction, past the ORM, and from
+    Postgres as they are, not as text. A third of the time.
+    """
+    found = session.connection().execute(query, execution_options={"actlab_binary": True})
+    return found.all()
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -157,6 +169,11 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _ask_for_binary(_: Any, cursor: Any, _statement: Any, _parameters: Any, context: Any, _many: bool) -> None:
+    if context is not None and context.execution_options.get("actlab_binary", False):
+        cursor.format = psycopg.pq.Format.BINARY
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -15,7 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from lab.catalog.measurements import CURVES, DERIVED
+from store.database import numbers
 from store.models import CANCELLED, FAILED, SUCCEEDED, Arm, Measurement, Run, Stack, UnitChange
+from store.queries import stretch
 
 GRADIENT_RATIO, REVIVED_SHARE = "gradient_ratio", "revived_share"
 At = Literal["first", "last", "auc"]
@@ -108,7 +110,8 @@ def _by_step(session: Session, experiment_id: str, metric: str, layer: int | Non
     query = _gradient_ends(experiment_id) if metric == GRADIENT_RATIO else _over_layers(experiment_id, metric, layer)
     if at != "auc":
         query = query.where(Measurement.step == (0 if at == "first" else Stack.steps))
-    rows = session.execute(query.order_by(Measurement.run_id, Measurement.step).execution_options(yield_per=5000))
+    query = query.where(stretch(session, Measurement.__table__.c.run_id, Run.experiment_id == experiment_id))
+    rows = numbers(session, query.order_by(Measurement.run_id, Measurement.step))
     values = {}
     for run_id, points in groupby(rows, key=itemgetter(0)):
         read = ((step, gradient_ratio(*rest) if metric == GRADIENT_RATIO else rest[0]) for _, step, *rest in points)

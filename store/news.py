@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from store import marks
+from store.database import numbers
 from store.marks import Marks
 from store.models import Run
 from store.rows import OF_RUN, Asked, Block, Row, query
@@ -67,7 +68,7 @@ def _found(session: Session, asked: Asked, after: Mapping[int, int], limit: int)
         return []
     step_of = asked.key[1]
     new = [sa.and_(Run.id.in_(run_ids), step_of > step) for step, run_ids in by_step.items()]
-    return list(session.execute(query(asked).where(sa.or_(*new)).limit(limit + 1)).all())
+    return list(numbers(session, query(asked).where(sa.or_(*new)).limit(limit + 1)))
 
 
 def _rest(session: Session, asked: Asked, last: Row) -> list[Any]:
@@ -77,4 +78,4 @@ def _rest(session: Session, asked: Asked, last: Row) -> list[Any]:
         return []
     key = last[0], last[len(OF_RUN)], last[len(OF_RUN) + 1]
     rest = query(asked).where(run_id == key[0], step == key[1], layer[0] > key[2])
-    return list(session.execute(rest).all())
+    return list(numbers(session, rest))

@@ -17,6 +17,7 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 from lab.errors import FieldError, InvalidRequest
 from lab.thinning import m4
 from store import pages
+from store.database import numbers
 from store.models import Arm, BigId, Curve, Measurement, Run, UnitChange
 
 Column = KeyedColumnElement[Any]
@@ -109,7 +110,7 @@ def page(session: Session, asked: Asked, *, limit: int, after: str | None = None
         position = [sa.literal(part, BigId) for part in pages.position(after, *[int] * len(key))]
         # The second condition says nothing new, but lets the database start at the cursor's run.
         rows = rows.where(sa.tuple_(*key) > sa.tuple_(*position), Run.id >= position[0])
-    found = session.execute(rows.limit(limit + 1)).all()
+    found = numbers(session, rows.limit(limit + 1))
     return _block(asked, found, limit)
 
 
@@ -122,7 +123,7 @@ def thinned_page(session: Session, asked: Asked, thinning: Thinning, *, limit: i
     found: list[Row] = []
     # One run after the other: a series is thinned as a whole, and the longest has some thousand rows.
     for run_id in _runs(session, asked, first=int(start[0])):
-        rows = session.execute(query(asked).where(Run.id == run_id)).all()
+        rows = numbers(session, query(asked).where(Run.id == run_id))
         kept = thin(rows, asked.names, thinning)
         found += kept if after is None else [row for row in kept if tuple(row[i] for i in within) > start]
         if len(found) > limit:

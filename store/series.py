@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lab.catalog.measurements import CURVES
+from store.database import numbers
 from store.models import RUNNING, SUCCEEDED, Arm, Curve, Measurement, Run, Stack
+from store.queries import stretch
 
 Means = list[tuple[int, int, float | None]]
 """(arm position, step or layer, mean), in that order. None where no network has a value."""
@@ -49,5 +51,6 @@ def _means(
         .join(Stack, Stack.id == Run.stack_id)
         .where(Run.experiment_id == experiment_id, Run.state.in_((SUCCEEDED, RUNNING)), Arm.position.in_(arms))
     )
-    rows = session.execute(query.where(*conditions).group_by(Arm.position, x).order_by(Arm.position, x))
+    query = query.where(stretch(session, table.c.run_id, Run.experiment_id == experiment_id), *conditions)
+    rows = numbers(session, query.group_by(Arm.position, x).order_by(Arm.position, x))
     return [(arm, place, mean) for arm, place, mean in rows]

@@ -219,3 +219,15 @@ def test_a_short_series_is_left_whole(database: Database, experiment: Experiment
         thinned = rows.thinned_page(session, of_these, Thinning(4, "delta_norm"), limit=100)
 
     assert thinned == read(database, experiment, Measurement, "delta_norm")
+
+
+def test_rows_are_read_as_the_numbers_that_they_are(database: Database) -> None:
+    hard = [[5e-324, -1e-7], [1.7976931348623157e308, 0.1], [-2.2250738585072014e-308, 1 / 3], [1e16 + 2, 0.0]]
+    experiment = submitted(database)
+    ran(database, claimed(database), a_record(0, weight_gradient_mean=hard))
+
+    columns = read(database, experiment, Measurement, "weight_gradient_mean", "undefined").columns
+
+    assert columns["weight_gradient_mean"] == [number for of_run in hard for number in of_run]
+    assert {type(run_id) for run_id in columns["run_id"]} == {int}
+    assert set(columns["undefined"]) == {None}
