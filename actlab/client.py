@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -118,6 +118,29 @@ class Lab:
     def retry(self, experiment_id: str) -> Json:
         """Runs again what failed or was cancelled; what succeeded stays."""
         return self._connection.json("POST", _path(experiment_id, "retry"), body={})
+
+    def extend(self, experiment_id: str, replicates: int) -> Json:
+        """Trains more replicates of an experiment that has ended, `replicates` in all; what is measured stays as it is.
+
+        Asking twice is asking once.
+        """
+        return self._connection.json("POST", _path(experiment_id, "replicates"), body={"replicates": replicates})
+
+    def change(self, experiment_id: str, *, name: str | None = None, tags: Iterable[str] | None = None) -> Json:
+        """Another name, other tags; None leaves what there is."""
+        body = ({} if name is None else {"name": name}) | ({} if tags is None else {"tags": [*tags]})
+        return self._connection.json("PATCH", _path(experiment_id), body=body)
+
+    def cancel_found(self, **filters: str) -> int:
+        """Cancels every experiment that `list` shows for these filters and that has not ended; says how many.
+
+        Without a filter it takes all="true".
+        """
+        cancelled, more = 0, True
+        while more:
+            answer = self._connection.json("POST", "/v1/experiments/cancel", body={}, params=filters)
+            cancelled, more = cancelled + answer["cancelled"], answer["more"]
+        return cancelled
 
     def history(self, experiment_id: str) -> Items:
         """Every change of state of the experiment and its stacks, in the order in which they happened."""

@@ -139,6 +139,11 @@ class Plan:
     def n_runs(self) -> int:
         return sum(len(stack.runs) for stack in self.stacks)
 
+    @property
+    def n_steps(self) -> int:
+        """Of all stacks, each counted once per run in it."""
+        return sum(stack.shape.steps * len(stack.runs) for stack in self.stacks)
+
 
 def plan(spec: ExperimentSpec, limits: Limits) -> Plan:
     """The work that `spec` asks for.
@@ -151,6 +156,17 @@ def plan(spec: ExperimentSpec, limits: Limits) -> Plan:
     _check_cost(spec, arms, limits)
     total = spec.replicates * sum(cost.flops(arm, spec.recording) for arm in arms)
     return Plan(arms, tuple(_stacks(spec, arms)), total)
+
+
+def plan_more(spec: ExperimentSpec, limits: Limits, *, replicates: int, n_stacks: int) -> Plan:
+    """What `spec` asks for beyond the first `replicates` of every arm, where these made `n_stacks` stacks.
+
+    The arms are those of `spec`, and the stacks are counted on. Raises InvalidRequest where `spec` as a whole is too
+    much.
+    """
+    whole = plan(spec, limits)
+    stacks = tuple(_stacks(spec, whole.arms, since=replicates, position=n_stacks))
+    return Plan(whole.arms, stacks, sum(stack.cost_flops for stack in stacks))
 
 
 def arms_of(spec: ExperimentSpec) -> tuple[Arm, ...]:
@@ -266,14 +282,13 @@ _SMALL_STACK_NUMBERS = 16_384
 _STACK_BYTES = 2**30
 
 
-def _stacks(spec: ExperimentSpec, arms: tuple[Arm, ...]) -> Iterator[Stack]:
-    """Runs of one shape, in the order of arms and replicates, cut into pieces."""
+def _stacks(spec: ExperimentSpec, arms: tuple[Arm, ...], *, since: int = 0, position: int = 0) -> Iterator[Stack]:
+    """Runs of one shape, in the order of arms and replicates from `since` on, cut into pieces."""
     shapes: dict[object, list[Arm]] = {}
     for arm in arms:
         shapes.setdefault(_shape_key(arm), []).append(arm)
-    position = 0
     for members in shapes.values():
-        runs = [Run(arm, replicate) for arm in members for replicate in range(spec.replicates)]
+        runs = [Run(arm, replicate) for arm in members for replicate in range(since, spec.replicates)]
         start = 0
         for size in _sizes(members[0], len(runs)):
             yield Stack(position, tuple(runs[start : start + size]), spec.seed, spec.recording)

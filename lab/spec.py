@@ -144,9 +144,21 @@ class ExperimentSpec:
     @property
     def digest(self) -> str:
         """SHA-256 over what decides the numbers: the request without its name and tags."""
-        decisive = {key: value for key, value in self.to_json().items() if key not in ("name", "tags")}
-        # The order of a sweep's paths decides the order of the arms, so keys stay as they stand.
-        return hashlib.sha256(json.dumps(decisive, separators=(",", ":")).encode()).hexdigest()
+        return digest_of(self.to_json())
+
+
+def request_digest(spec: ExperimentSpec) -> str:
+    """SHA-256 over the whole request, name and tags too."""
+    return hashlib.sha256(
+        json.dumps([spec.digest, spec.name, list(spec.tags)], separators=(",", ":")).encode()
+    ).hexdigest()
+
+
+def digest_of(request: Mapping[str, Any]) -> str:
+    """The digest of a request as `to_json` wrote it, by this version or an earlier one."""
+    decisive = {key: value for key, value in request.items() if key not in ("name", "tags")}
+    # The order of a sweep's paths decides the order of the arms, so keys stay as they stand.
+    return hashlib.sha256(json.dumps(decisive, separators=(",", ":")).encode()).hexdigest()
 
 
 def with_value(spec: ExperimentSpec, path: str, value: Swept) -> ExperimentSpec:

@@ -76,7 +76,11 @@ class ExperimentAnswer(Answer):
     state = _state("An experiment ends when all its work has.")
     version = Whole()
     progress = Number(validate=ma.validate.Range(0, 1))
-    eta_s = or_null(Number, "Seconds until the end at the speed so far; null while that is unknown, and after the end.")
+    eta_s = or_null(
+        Number,
+        "Seconds until the end, at the speed since it was started or taken up again; null while that is unknown, and "
+        "after the end.",
+    )
     created_at = ma.fields.AwareDateTime()
     started_at = or_null(ma.fields.AwareDateTime)
     finished_at = or_null(ma.fields.AwareDateTime)
@@ -89,10 +93,15 @@ class ExperimentAnswer(Answer):
     spec_digest = Text(metadata={"description": "SHA-256 of what decides the numbers: all but name and tags."})
 
 
+class CancelledAnswer(Answer):
+    cancelled = Whole(metadata={"description": "Experiments that were asked to end."})
+    more = ma.fields.Boolean(metadata={"description": "Whether there are others to ask for."})
+
+
 class EventAnswer(Answer):
     at = ma.fields.AwareDateTime()
     stack = or_null(Whole, "Position of the stack that changed; null where it is the experiment.")
-    generation = Whole(metadata={"description": "0, and one more with every retry."})
+    generation = Whole(metadata={"description": "0, and one more with every retry and every addition of replicates."})
     attempt = or_null(Whole, "How often the stack had been claimed.")
     from_state = Text(allow_none=True, validate=ma.validate.OneOf((*STATES, None)))
     to_state = _state()

@@ -96,7 +96,7 @@ def member_json(member: Member) -> dict[str, Any]:
         "id": member.experiment.id,
         "key": member.key,
         "stage": member.stage,
-        "state": member.experiment.state,
+        "state": member.state,
     }
 
 
@@ -137,7 +137,7 @@ def _part(part: Part) -> dict[str, Any]:
 def _round(claim: Claim, progress: Progress, asked: Sequence[Experiment]) -> dict[str, Any]:
     due = zip(progress.due, asked, strict=True)
     stage = claim.stages[progress.stage - 1].name if claim.stages else ""
-    members = [*progress.members, *(Member(key, stage, experiment) for key, experiment in due)]
+    members = [*progress.members, *(Member(key, stage, each, each.state) for key, each in due)]
     return {
         "claim": claim.name,
         "effort": progress.round.effort,

@@ -7,16 +7,16 @@ from typing import Any
 from flask import jsonify, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 
-from lab.errors import FieldError, InvalidRequest, Unavailable
+from lab.errors import Conflict, FieldError, InvalidRequest, NotFound, Unavailable
 from lab.plan import Plan, plan
-from lab.spec import ExperimentSpec
-from service.answers import DryRunAnswer, EventAnswer, ExperimentAnswer, page_of
+from lab.spec import ExperimentSpec, request_digest
+from service.answers import CancelledAnswer, DryRunAnswer, EventAnswer, ExperimentAnswer, page_of
 from service.blueprint import Blueprint
 from service.parts import limits, parts
-from service.query_strings import ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
+from service.query_strings import CancelQuery, ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
 from service.rendering import arm_json, event_json, experiment_json, plan_json
-from service.schemas import ExperimentSchema
-from store import deletions, retries, submissions
+from service.schemas import ChangeSchema, ExperimentSchema, ReplicatesSchema
+from store import deletions, replicates, retries, submissions, work
 from store.database import CommitUnknown
 from store.history import history
 from store.models import Experiment
@@ -25,6 +25,9 @@ from store.submissions import ExperimentFilters
 blueprint = Blueprint(
     "experiments", __name__, url_prefix="/v1/experiments", description="What was asked, and how far it is."
 )
+
+# Each takes some milliseconds: a request takes a second or two.
+_MOST_CANCELLED = 200
 
 
 @blueprint.route("", methods=["POST"])
@@ -80,6 +83,31 @@ def get(experiment_id: Any) -> Any:
     return response.make_conditional(request)
 
 
+@blueprint.route("/<uuid:experiment_id>", methods=["PATCH"])
+@blueprint.arguments(ChangeSchema, examples={"renamed": {"value": {"name": "Depth", "tags": ["tanh"]}}})
+@blueprint.response(200, ExperimentAnswer)
+def change(given: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
+    """Change the name, the tags or both. What is left out stays; the numbers have nothing to do with either."""
+    with parts().database.writing() as session:
+        experiment = submissions.change(session, str(experiment_id), **given)
+        return experiment_json(experiment, submissions.counts(session, experiment.id))
+
+
+@blueprint.route("/cancel", methods=["POST"])
+@blueprint.arguments(CancelQuery, location="query")
+@blueprint.response(202, CancelledAnswer)
+def cancel_found(query: dict[str, Any]) -> dict[str, Any]:
+    """Cancel every experiment that the list shows for these filters and that has not ended, a batch at a time.
+
+    Where the answer says that there are more, ask again.
+    """
+    del query["everything"]
+    with parts().database.reading() as session:
+        found = submissions.still_open(session, ExperimentFilters(**query), limit=_MOST_CANCELLED + 1)
+    cancelled = sum(_cancelled(experiment_id) for experiment_id in found[:_MOST_CANCELLED])
+    return {"cancelled": cancelled, "more": len(found) > _MOST_CANCELLED}
+
+
 @blueprint.route("/<uuid:experiment_id>/cancel", methods=["POST"])
 @blueprint.alt_response(409, "CONFLICT")
 @blueprint.response(202, ExperimentAnswer)
@@ -97,6 +125,22 @@ def retry(experiment_id: Any) -> Any:
     """Run again what failed or was cancelled; what succeeded stays."""
     with parts().database.writing() as session:
         experiment, n_stacks = retries.retry(session, str(experiment_id))
+        answer = experiment_json(experiment, submissions.counts(session, experiment.id))
+    parts().hints.send(n_stacks)
+    return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
+
+
+@blueprint.route("/<uuid:experiment_id>/replicates", methods=["POST"])
+@blueprint.arguments(ReplicatesSchema, examples={"as many in all": {"value": {"replicates": 20}}})
+@blueprint.alt_response(409, "CONFLICT")
+@blueprint.response(202, ExperimentAnswer, headers={"Location": {"schema": {"type": "string"}}})
+def extend(given: dict[str, Any], experiment_id: Any) -> Any:
+    """Train more replicates of an experiment that has ended. The number is of all, so that asking twice is asking once.
+
+    What there is stays as it is, to the bit. The added networks get the seeds that they would have had from the start.
+    """
+    with parts().database.writing() as session:
+        experiment, n_stacks = replicates.extend(session, str(experiment_id), limits=limits(), **given)
         answer = experiment_json(experiment, submissions.counts(session, experiment.id))
     parts().hints.send(n_stacks)
     return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
@@ -121,6 +165,18 @@ def delete(experiment_id: Any) -> None:
         deletions.delete(session, str(experiment_id))
 
 
+def _cancelled(experiment_id: str) -> bool:
+    """Each in a transaction of its own, so that none waits for another's workers. One that has ended meanwhile, or is
+    gone, is none of them.
+    """
+    try:
+        with parts().database.writing() as session:
+            submissions.cancel(session, experiment_id)
+    except (Conflict, NotFound):
+        return False
+    return True
+
+
 def _is_kept(experiment_id: str) -> bool:
     """False also where that cannot be found out."""
     try:
@@ -131,13 +187,12 @@ def _is_kept(experiment_id: str) -> bool:
 
 
 def _check_same(experiment: Experiment, spec: ExperimentSpec, key: str | None) -> None:
-    asked = (spec.digest, spec.name, list(spec.tags))
-    if (experiment.spec_digest, experiment.name, experiment.tags) != asked:
+    if key is not None and experiment.request_digest != request_digest(spec):
         allowed = "a new key: this one belongs to another request"
         raise InvalidRequest([FieldError("Idempotency-Key", key, allowed)])
 
 
 def _dry_run(spec: ExperimentSpec, planned: Plan) -> dict[str, Any]:
     experiment = submissions.drafted(spec, planned)
-    arms = [submissions.drafted_arm(arm) for arm in planned.arms]
+    arms = [work.drafted_arm(arm) for arm in planned.arms]
     return {"plan": plan_json(experiment), "spec": experiment.spec, "arms": [arm_json(arm) for arm in arms]}

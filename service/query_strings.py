@@ -130,7 +130,7 @@ class SubmitHeaders(ma.Schema):
     )
 
 
-class ExperimentsQuery(Strict):
+class ExperimentFilters(Strict):
     state = Choice(STATES, load_default=None)
     tag = Text(1, 50, load_default=None)
     name = Text(1, 200, load_default=None, metadata={"description": "A part of the name, in any case."})
@@ -138,6 +138,23 @@ class ExperimentsQuery(Strict):
     dataset = Choice(DATASETS, load_default=None)
     created_after = Moment(load_default=None)
     created_before = Moment(load_default=None)
+
+
+class CancelQuery(ExperimentFilters):
+    """The filters of the list. To cancel without one has to be said."""
+
+    everything = FlagText(
+        data_key="all", load_default=False, metadata={"description": "Without a filter: every experiment."}
+    )
+
+    @ma.validates_schema
+    def filters_or_all(self, data: dict[str, Any], **_: Any) -> None:
+        narrowed = any(value is not None for name, value in data.items() if name != "everything")
+        if narrowed == data["everything"]:
+            raise ma.ValidationError("true without a filter, or at least one filter", "all")
+
+
+class ExperimentsQuery(ExperimentFilters):
     sort = Choice(("-created_at", "created_at"), load_default="-created_at")
     limit = PageSize()
     cursor = page_cursor()

@@ -21,7 +21,7 @@ def experiment_json(experiment: Experiment, counts: Counts) -> dict[str, Any]:
         "state": experiment.state,
         "version": experiment.version,
         "progress": min(progress, 1.0),
-        "eta_s": _eta_s(experiment, progress),
+        "eta_s": _eta_s(experiment, counts.steps),
         "created_at": experiment.created_at,
         "started_at": experiment.started_at,
         "finished_at": experiment.finished_at,
@@ -90,8 +90,11 @@ def run_json(row: RunRow) -> dict[str, Any]:
     }
 
 
-def _eta_s(experiment: Experiment, progress: float) -> float | None:
-    if experiment.state != RUNNING or experiment.started_at is None or progress <= 0:
+def _eta_s(experiment: Experiment, steps: int) -> float | None:
+    """By the speed since the experiment was started, or taken up again."""
+    since = experiment.resumed_at or experiment.started_at
+    done = steps - experiment.resumed_steps
+    if experiment.state != RUNNING or since is None or done <= 0:
         return None
-    elapsed_s = (datetime.now(UTC) - experiment.started_at).total_seconds()
-    return max(0.0, elapsed_s * (1 - progress) / progress)
+    elapsed_s = (datetime.now(UTC) - since).total_seconds()
+    return max(0.0, elapsed_s * (experiment.steps_total - steps) / done)

@@ -11,20 +11,26 @@ from lab.claims.claim import EFFORTS, Asked, Claim, Effort
 from lab.claims.evidence import Evidence, Results
 from lab.claims.verdict import JudgedClaim, judge
 from lab.errors import Conflict, NotFound, shown
-from lab.spec import ExperimentSpec
-from store import rounds
+from lab.spec import ExperimentSpec, digest_of
+from store import replicates, rounds
 from store.metrics import metric_values
 from store.models import CANCELLED, FAILED, SUCCEEDED, TERMINAL, Experiment
 from store.rounds import Round
 
+Values = Mapping[int, Mapping[int, float | None]]
+"""Arm position to replicate to value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An experiment of the round, in its place in the claim."""
+    """An experiment of the round, in its place in the claim. `state` is that of the replicates that the claim asks for:
+    a person may have added others.
+    """
 
     key: str
     stage: str
     experiment: Experiment
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,12 @@ class Progress:
     @property
     def is_under_way(self) -> bool:
         """Whether something is still to come of it: it trains, or has more to ask, and has lost nothing."""
-        states = {member.experiment.state for member in self.members}
+        states = {member.state for member in self.members}
         return not states & {FAILED, CANCELLED} and bool(self.due or not states <= {SUCCEEDED})
 
 
 def follow(session: Session, claim: Claim, of: Round) -> Progress:
     """How far `of` is, stage by stage: the next one's requests follow from what the earlier ones found."""
-    by_digest = {experiment.spec_digest: experiment for experiment in reversed(of.experiments)}
     evidence: dict[str, Results] = {}
     members: list[Member] = []
     missing: list[str] = []
@@ -62,14 +67,18 @@ def follow(session: Session, claim: Claim, of: Round) -> Progress:
             asked = stage.experiments(of.effort, evidence)
         except Conflict as error:
             return Progress(of, i, tuple(members), missing=(*missing, str(error)))
-        found = {key: by_digest[it.spec.digest] for key, it in asked.items() if it.spec.digest in by_digest}
-        members += [Member(key, stage.name, experiment) for key, experiment in found.items()]
+        found = {
+            key: Member(key, stage.name, experiment, replicates.state_of_first(session, experiment, it.spec.replicates))
+            for key, it in asked.items()
+            if (experiment := _answering(it.spec, of.experiments)) is not None
+        }
+        members += found.values()
         due = {key: it for key, it in asked.items() if key not in found}
-        missing += [_lacks(stage.name, key, each) for key, each in found.items() if each.state != SUCCEEDED]
+        missing += [_lacks(each) for each in found.values() if each.state != SUCCEEDED]
         missing += [f"{stage.name}, {key}: has not been asked for" for key in due]
-        if due or any(experiment.state not in TERMINAL for experiment in found.values()):
+        if due or any(member.state not in TERMINAL for member in found.values()):
             return Progress(of, i, tuple(members), due, missing=tuple(missing))
-        evidence |= {key: _results(session, asked[key], experiment) for key, experiment in found.items()}
+        evidence |= {key: _results(session, asked[key], member.experiment) for key, member in found.items()}
     return Progress(of, len(claim.stages), tuple(members), evidence=evidence, missing=tuple(missing))
 
 
@@ -128,11 +137,37 @@ def _of_effort(session: Session, claim: Claim, effort: Effort | None) -> list[Ro
 
 def _results(session: Session, asked: Asked, experiment: Experiment) -> Results:
     values = {
-        reading: metric_values(session, experiment.id, reading.metric, layer=reading.layer, at=reading.at).values
+        reading: _first(
+            metric_values(session, experiment.id, reading.metric, layer=reading.layer, at=reading.at).values,
+            asked.spec.replicates,
+        )
         for reading in asked.readings
     }
     return Results(asked.spec, values)
 
 
-def _lacks(stage: str, key: str, experiment: Experiment) -> str:
-    return f"{stage}, {key}: experiment {experiment.id} is {experiment.state}"
+def _first(values: Values, n: int) -> dict[int, dict[int, float | None]]:
+    """Those of the first `n` replicates. A claim is judged by as many as it said before: to add to them until it is so
+    would make it so.
+    """
+    return {
+        arm: {replicate: value for replicate, value in of_arm.items() if replicate < n}
+        for arm, of_arm in values.items()
+    }
+
+
+def _answering(spec: ExperimentSpec, experiments: Sequence[Experiment]) -> Experiment | None:
+    """The newest that asks for what `spec` does, or for more replicates of it."""
+    digest = spec.digest
+    return next((each for each in experiments if _digest_with(each, spec.replicates) == digest), None)
+
+
+def _digest_with(experiment: Experiment, n: int) -> str:
+    """Of what the experiment asks for, but for replicates beyond the first `n`."""
+    if experiment.spec["replicates"] <= n:
+        return experiment.spec_digest
+    return digest_of(experiment.spec | {"replicates": n})
+
+
+def _lacks(member: Member) -> str:
+    return f"{member.stage}, {member.key}: experiment {member.experiment.id} is {member.state}"

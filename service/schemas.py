@@ -146,6 +146,27 @@ class ExperimentSchema(SpecSchema):
         return spec
 
 
+class ChangeSchema(Strict):
+    """What may change of an experiment on record."""
+
+    name = Text(0, 200, load_default=None)
+    tags = ListOf(Text(1, 50), 0, 20, distinct=True, load_default=None)
+
+    @ma.validates_schema(pass_original=True)
+    def something(self, data: dict[str, Any], original: Any, **_: Any) -> None:  # noqa: ARG002
+        if not original:
+            raise ma.ValidationError("an object with a name, tags or both")
+
+
+class ReplicatesSchema(Strict):
+    replicates = Whole(
+        1,
+        "replicates",
+        required=True,
+        metadata={"description": "Networks of each arm, those there are too."},
+    )
+
+
 def _position(baseline: str | ActivationSpec | None, activations: tuple[ActivationSpec, ...]) -> int:
     """Where in `activations` the baseline stands. A bare name will do where one entry has it."""
     if baseline is None:

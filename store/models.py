@@ -76,6 +76,8 @@ class Experiment(Base):
     spec_digest: Mapped[str] = mapped_column(String(64))
     owner: Mapped[str] = mapped_column(default="local")
     idempotency_key: Mapped[str | None]
+    request_digest: Mapped[str | None] = mapped_column(String(64))
+    """Of the whole request that came with the key, whatever has changed since."""
     state: Mapped[str] = mapped_column(String(10), default=QUEUED)
     version: Mapped[int] = mapped_column(default=1)
     n_arms: Mapped[int]
@@ -86,6 +88,10 @@ class Experiment(Base):
     """Steps of all stacks, each counted once per run in it: what progress is a share of."""
     created_at: Mapped[datetime] = mapped_column(default=database_now())
     started_at: Mapped[datetime | None]
+    resumed_at: Mapped[datetime | None]
+    """When it was taken up again after an end, by a retry or for more replicates."""
+    resumed_steps: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Steps that were done by then, counted as `steps_total` counts them."""
     finished_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
 

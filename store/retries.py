@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from lab.errors import Conflict
 from store import submissions
 from store.models import CANCELLED, FAILED, QUEUED, TERMINAL, Experiment, Run, Stack
-from store.transitions import API, BLIND, Change, lock_stacks, note, settle
+from store.transitions import API, BLIND, Change, generation, lock_stacks, note, settle
 
 
 def retry(session: Session, experiment_id: str) -> tuple[Experiment, int]:
@@ -38,15 +38,13 @@ def _without_results(session: Session, experiment_id: str) -> Sequence[Stack]:
 
 
 def _queue_again(session: Session, experiment_id: str, ended: Sequence[Stack]) -> None:
-    generation = (
-        1 + session.scalars(sa.select(sa.func.max(Stack.generation)).where(Stack.experiment_id == experiment_id)).one()
-    )
+    following = generation(session, experiment_id) + 1
     changes = []
     for stack in ended:
         heir = Stack(
             experiment_id=experiment_id,
             position=stack.position,
-            generation=generation,
+            generation=following,
             n_runs=stack.n_runs,
             steps=stack.steps,
             cost_flops=stack.cost_flops,
@@ -55,5 +53,5 @@ def _queue_again(session: Session, experiment_id: str, ended: Sequence[Stack]) -
         session.flush()
         runs = sa.update(Run).where(Run.stack_id == stack.id).values(stack_id=heir.id, state=QUEUED)
         session.execute(runs, execution_options=BLIND)
-        changes.append(Change(heir.id, generation))
+        changes.append(Change(heir.id, following))
     note(session, experiment_id, changes, from_state=None, to_state=QUEUED, actor=API, reason="retry")

@@ -11,10 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.errors import Conflict, NotFound
-from lab.plan import Arm as PlannedArm
 from lab.plan import Plan
-from lab.spec import ExperimentSpec
-from store import pages
+from lab.spec import ExperimentSpec, request_digest
+from store import pages, work
 from store.database import UTCDateTime, database_now
 from store.models import CANCELLED, QUEUED, RUNNING, STATES, TERMINAL, Arm, CheckpointChunk, Experiment, Run, Stack
 from store.transitions import API, BLIND, Change, lock_stacks, note, settle
@@ -58,10 +57,12 @@ def submit(
     session: Session, spec: ExperimentSpec, plan: Plan, *, owner: str = "local", idempotency_key: str | None = None
 ) -> Experiment:
     """Writes the experiment and all its work, queued. Where another request has just taken the key, the experiment it
-    wrote comes back instead: compare digest, name and tags.
+    wrote comes back instead: compare its `request_digest`.
     """
     experiment = drafted(spec, plan)
-    experiment.owner, experiment.idempotency_key = owner, idempotency_key
+    experiment.owner = owner
+    if idempotency_key is not None:
+        experiment.idempotency_key, experiment.request_digest = idempotency_key, request_digest(spec)
     try:
         with session.begin_nested():
             session.add(experiment)
@@ -70,7 +71,9 @@ def submit(
         if taken is None:
             raise
         return taken
-    _add_work(session, experiment.id, plan)
+    arm_ids = work.add_arms(session, experiment.id, plan.arms)
+    note(session, experiment.id, [Change()], from_state=None, to_state=QUEUED, actor=API)
+    work.queue(session, experiment.id, plan.stacks, arm_ids)
     return experiment
 
 
@@ -85,20 +88,7 @@ def drafted(spec: ExperimentSpec, plan: Plan) -> Experiment:
         n_runs=plan.n_runs,
         n_stacks=len(plan.stacks),
         cost_flops=plan.cost_flops,
-        steps_total=sum(stack.shape.steps * len(stack.runs) for stack in plan.stacks),
-    )
-
-
-def drafted_arm(arm: PlannedArm) -> Arm:
-    """The arm as it would be on record."""
-    return Arm(
-        position=arm.position,
-        label=arm.label,
-        activation=arm.activation.name,
-        parameters=dict(arm.activation.parameters),
-        swept=dict(arm.swept),
-        probe_size=arm.probe_size,
-        baseline_position=arm.baseline,
+        steps_total=plan.n_steps,
     )
 
 
@@ -115,7 +105,28 @@ def get(session: Session, experiment_id: str) -> Experiment:
     """Raises NotFound."""
     experiment = session.get(Experiment, experiment_id, populate_existing=True)
     if experiment is None or experiment.deleted_at is not None:
-        raise NotFound(f"There is no experiment {experiment_id!r}.")
+        raise _unknown(experiment_id)
+    return experiment
+
+
+def locked(session: Session, experiment_id: str) -> Experiment:
+    """The same, and nobody else changes its row before the end of the transaction. Whoever changes its stacks has
+    locked these first. Raises NotFound.
+    """
+    experiment = session.get(Experiment, experiment_id, populate_existing=True, with_for_update={"key_share": True})
+    if experiment is None or experiment.deleted_at is not None:
+        raise _unknown(experiment_id)
+    return experiment
+
+
+def change(session: Session, experiment_id: str, *, name: str | None, tags: Sequence[str] | None) -> Experiment:
+    """Another name, other tags, in the request too; None leaves them. Raises NotFound."""
+    experiment = locked(session, experiment_id)
+    changed = ({} if name is None else {"name": name}) | ({} if tags is None else {"tags": list(tags)})
+    experiment.spec = experiment.spec | changed
+    experiment.name, experiment.tags = experiment.spec["name"], experiment.spec["tags"]
+    experiment.version += 1
+    session.flush()
     return experiment
 
 
@@ -169,6 +180,13 @@ def counts_of(session: Session, experiment_ids: Sequence[str]) -> dict[str, Coun
     return {each: Counts(runs[each], diverged[each], steps[each], tuple(failures[each])) for each in experiment_ids}
 
 
+def still_open(session: Session, filters: ExperimentFilters, *, limit: int) -> list[str]:
+    """Ids of experiments that have not ended and were not asked to, of those that the filters leave, oldest first."""
+    asked = sa.exists().where(Stack.experiment_id == Experiment.id, Stack.cancel_requested, Stack.state == RUNNING)
+    found = sa.select(Experiment.id).where(*_conditions(session, filters), Experiment.state.in_((QUEUED, RUNNING)))
+    return list(session.scalars(found.where(~asked).order_by(Experiment.created_at, Experiment.id).limit(limit)))
+
+
 def cancel(session: Session, experiment_id: str) -> Experiment:
     """Queued work ends now; running work is asked to end. Idempotent. Raises NotFound, and Conflict where the
     experiment has already ended another way.
@@ -191,48 +209,8 @@ def stop(session: Session, experiment_id: str) -> None:
     session.execute(running.values(cancel_requested=True), execution_options=BLIND)
 
 
-def _add_work(session: Session, experiment_id: str, plan: Plan) -> None:
-    arms = [drafted_arm(arm) for arm in plan.arms]
-    for arm in arms:
-        arm.experiment_id = experiment_id
-    session.add_all(arms)
-    session.flush()
-    arm_ids = {arm.position: arm.id for arm in arms}
-    stacks = [
-        {
-            "experiment_id": experiment_id,
-            "position": stack.position,
-            "n_runs": len(stack.runs),
-            "steps": stack.shape.steps,
-            "cost_flops": stack.cost_flops,
-        }
-        for stack in plan.stacks
-    ]
-    stack_ids = {
-        position: each
-        for each, position in session.execute(sa.insert(Stack).returning(Stack.id, Stack.position), stacks)
-    }
-    runs = [
-        {
-            "experiment_id": experiment_id,
-            "arm_id": arm_ids[run.arm.position],
-            "stack_id": stack_ids[stack.position],
-            "stack_position": place,
-            "replicate": run.replicate,
-        }
-        for stack in plan.stacks
-        for place, run in enumerate(stack.runs)
-    ]
-    session.execute(sa.insert(Run), runs)
-    note(session, experiment_id, [Change()], from_state=None, to_state=QUEUED, actor=API)
-    note(
-        session,
-        experiment_id,
-        [Change(stack_id) for stack_id in stack_ids.values()],
-        from_state=None,
-        to_state=QUEUED,
-        actor=API,
-    )
+def _unknown(experiment_id: str) -> NotFound:
+    return NotFound(f"There is no experiment {experiment_id!r}.")
 
 
 def _cancel_queued(session: Session, experiment_id: str) -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from store.database import database_now
-from store.models import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Experiment, Run, Stack, Transition
+from store.models import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, TERMINAL, Experiment, Run, Stack, Transition
 
 # Updates do not touch objects that a session already holds: whoever wants to see them afterwards reads again.
 BLIND = {"synchronize_session": False}
@@ -73,19 +73,31 @@ def settle(session: Session, experiment_id: str, *, actor: str) -> None:
     after = _state(session, experiment_id, before)
     values: dict[str, object] = {"version": Experiment.version + 1, "state": after}
     if after != before:
-        change = Change(generation=_generation(session, experiment_id))
+        change = Change(generation=generation(session, experiment_id))
         note(session, experiment_id, [change], from_state=before, to_state=after, actor=actor)
         values |= (
             {"started_at": sa.func.coalesce(Experiment.started_at, database_now()), "finished_at": None}
             if after == RUNNING
             else {"finished_at": database_now()}
         )
+        if before in TERMINAL and after == RUNNING:
+            values |= {"resumed_at": database_now(), "resumed_steps": _steps_done(experiment_id)}
     session.execute(sa.update(Experiment).where(row).values(values), execution_options=BLIND)
 
 
-def _generation(session: Session, experiment_id: str) -> int:
+def ended_as(runs: set[str]) -> str:
+    """The state of what has ended, from those of its runs."""
+    return CANCELLED if CANCELLED in runs else FAILED if FAILED in runs else SUCCEEDED
+
+
+def generation(session: Session, experiment_id: str) -> int:
     """How often the experiment was taken up again: that of its newest stacks."""
     return session.scalar(sa.select(sa.func.max(Stack.generation)).where(Stack.experiment_id == experiment_id)) or 0
+
+
+def _steps_done(experiment_id: str) -> sa.ScalarSelect[int]:
+    done = sa.select(sa.func.coalesce(sa.func.sum(Stack.step), 0)).join(Run, Run.stack_id == Stack.id)
+    return done.where(Run.experiment_id == experiment_id).scalar_subquery()
 
 
 def _state(session: Session, experiment_id: str, before: str) -> str:
@@ -95,5 +107,4 @@ def _state(session: Session, experiment_id: str, before: str) -> str:
     if QUEUED in stacks:
         # Stacks that ended, or were given back, have made it run already; it never goes back to the queue.
         return QUEUED if before == QUEUED and stacks == {QUEUED} else RUNNING
-    runs = set(session.scalars(sa.select(Run.state).where(Run.experiment_id == experiment_id).distinct()))
-    return CANCELLED if CANCELLED in runs else FAILED if FAILED in runs else SUCCEEDED
+    return ended_as(set(session.scalars(sa.select(Run.state).where(Run.experiment_id == experiment_id).distinct())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from actlab.cli.claims import claim, claims
-from actlab.cli.experiments import cancel, delete, history, list_experiments, retry, show, wait
+from actlab.cli.experiments import cancel, delete, history, list_experiments, replicates, retry, show, wait
 from actlab.cli.frame import Speaking
 from actlab.cli.local import demo, up
 from actlab.cli.results import compare, export, predictions, report
@@ -43,6 +43,7 @@ for command in (
     history,
     cancel,
     retry,
+    replicates,
     delete,
 ):
     main.add_command(command)

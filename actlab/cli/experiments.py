@@ -114,6 +114,25 @@ def retry(experiment_id: str, *, as_json: bool, url: str | None) -> None:
 
 @click.command()
 @id_argument
+@click.option("--add", type=click.IntRange(1), required=True, help="How many more networks of each arm.")
+@json_option
+@url_option
+def replicates(experiment_id: str, *, add: int, as_json: bool, url: str | None) -> None:
+    """Train more replicates of an experiment that has ended: the cure for an interval that is too wide.
+
+    \b
+    actlab replicates last --add 5
+    """
+    with Lab(url) as lab:
+        found = find(lab, experiment_id)
+        experiment = lab.extend(found["id"], found["spec"]["replicates"] + add)
+    n_runs, total = experiment["runs"]["queued"], experiment["spec"]["replicates"]
+    told = f"Experiment {experiment['id']} goes on to {total} replicates: {n_runs} more runs."
+    print_json(experiment) if as_json else click.echo(told)
+
+
+@click.command()
+@id_argument
 @json_option
 @url_option
 def history(experiment_id: str, *, as_json: bool, url: str | None) -> None:

@@ -206,6 +206,21 @@ def test_cancel_retry_and_delete_say_what_they_did(lab_up: Up) -> None:
     assert actlab(lab_up, "show", submitted).exit_code == 1
 
 
+def test_more_replicates_are_trained_on_demand(lab_up: Up, lab: Lab) -> None:
+    submitted = lab.submit(A_QUESTION)["id"]
+    actlab(lab_up, "wait", submitted)
+    n = lab.get(submitted)["spec"]["replicates"]
+
+    told = actlab(lab_up, "replicates", submitted, "--add", "2")
+    lab.wait(submitted, timeout_s=30)
+
+    assert told.stdout == f"Experiment {submitted} goes on to {n + 2} replicates: 4 more runs.\n"
+    assert {arm["n"] for arm in lab.comparison(submitted)["arms"]} == {n + 2}
+    changed = lab.change(submitted, name="Now larger", tags=["grown"])
+    assert (changed["name"], changed["tags"]) == ("Now larger", ["grown"])
+    assert lab.cancel_found(tag="grown") == 0
+
+
 def test_ctrl_c_says_that_the_experiment_goes_on(lab_up: Up, lab: Lab) -> None:
     command = [sys.executable, "-m", "actlab", "run", "-", "--url", lab_up.url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

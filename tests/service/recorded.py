@@ -10,7 +10,7 @@ import numpy as np
 
 from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.limits import Limits
-from lab.plan import Run, Stack, plan
+from lab.plan import Run, Stack, arms_of, plan
 from lab.records import BoolArray, PredictedValue, RunResult, StackRecord
 from lab.spec import ExperimentSpec
 from store import leases, queries, results, submissions
@@ -57,7 +57,9 @@ def train_all(
             if claim is None:
                 return
             spec = ExperimentSpec.from_json(submissions.get(session, claim.experiment_id).spec)
-        stack = plan(spec, Limits()).stacks[claim.position]
+            arms = arms_of(spec)
+            runs = tuple(Run(arms[arm], replicate) for arm, replicate in results.members(session, claim.stack_id))
+        stack = Stack(claim.position, runs, spec.seed, spec.recording)
         ends = [(diverged or {}).get((run.arm.position, run.replicate), -1) for run in stack.runs]
         with database.writing() as session:
             run_ids = results.begin(session, claim)

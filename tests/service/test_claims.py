@@ -115,6 +115,21 @@ def test_a_cancelled_experiment_is_missed_and_a_new_round_can_be_asked(
     assert asked(sqlite_client)["round"] != first["round"]
 
 
+def test_replicates_that_a_person_adds_change_no_verdict(client: FlaskClient, database: Database) -> None:
+    begun = asked(client)
+    train_all(database)
+    before = verdict(client)
+    grown = begun["submitted"][0]
+    n = client.get(f"/v1/experiments/{grown}").get_json()["spec"]["replicates"]
+
+    client.post(f"/v1/experiments/{grown}/replicates", json={"replicates": n + 3})
+    meanwhile = verdict(client)
+    train_all(database, accuracy=lambda _: 0.0)
+
+    assert verdict(client) == meanwhile == before
+    assert before["complete"]
+
+
 def test_a_failed_experiment_is_missed(sqlite_client: FlaskClient, sqlite_database: Database) -> None:
     asked(sqlite_client)
     lost = failed_one(sqlite_database)
