@@ -105,4 +105,7 @@ def test_a_sliced_stack_has_the_numbers_of_a_whole_one(
 
 
 def plain(found: list[tuple[Any, ...]]) -> list[float]:
-    return [math.nan if value is None else value for row in found for value in row if not isinstance(value, str)]
+    """One list of numbers, those of lists among them; what is text is left out."""
+    values = [value for row in found for value in row if not isinstance(value, str)]
+    each = [number for value in values for number in (value if isinstance(value, list) else [value])]
+    return [math.nan if number is None else number for number in each]
