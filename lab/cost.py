@@ -39,7 +39,7 @@ def memory_bytes(arm: Arm, *, n_runs: int = 1) -> int:
     handed_on = network.residual or network.normalization == "batch_after"
     kept = 2 + handed_on + (network.normalization != "none")
     each = arm.n_parameters * (3 + _MOMENTS[arm.training.optimizer]) + layer * (kept * network.depth + 2) + inputs
-    probed = max(_PROBE_NUMBERS, arm.probe_size * network.width) * ((kept + 1) * network.depth + 4)
+    probed = max(_PROBE_NUMBERS, arm.probe_size * network.width) * (kept * network.depth + 4)
     return data_bytes(arm) + _BYTES[arm.training.dtype] * (n_runs * each + probed)
 
 

@@ -42,12 +42,19 @@ class Activations:
         return tuple(ACTIVATIONS[spec.name].supremum(**dict(spec.parameters)) for spec in self._specs)
 
     def phi(self, h: Tensor, *, out: Tensor) -> Tensor:
+        if len(self._groups) == 1:
+            # Views take longer than small tensors' arithmetic.
+            self._groups[0].kernel.phi(h, out)
+            return out
         for group in self._groups:
             group.kernel.phi(h[group.networks], out[group.networks])
         return out
 
     def pull(self, g: Tensor, h: Tensor, x: Tensor, *, out: Tensor) -> Tensor:
         """The product g * phi'(h), given x = phi(h)."""
+        if len(self._groups) == 1:
+            self._groups[0].kernel.pull(g, h, x, out)
+            return out
         for group in self._groups:
             part = group.networks
             group.kernel.pull(g[part], h[part], x[part], out[part])

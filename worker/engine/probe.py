@@ -16,7 +16,8 @@ from worker.engine import measurements
 from worker.engine.activations import Activations
 from worker.engine.losses import Loss
 from worker.engine.network import Pass
-from worker.engine.parameters import Layers, Parameters
+from worker.engine.parameters import Layers, Parameters, Shape
+from worker.engine.sums import LayerSums, PartSums
 
 # Numbers of one layer's activations that are worked on at once.
 _NUMBERS = 2**18
@@ -38,13 +39,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some neighbouring networks of the stack, their parameters, and where their gradients go."""
+    """Some neighbours in the stack: their parameters, where their gradients go, and what is summed of them."""
 
-    n_networks: int
+    networks: slice
     activations: Activations
-    suprema: Tensor
     theta: Layers
     gradients: Layers
+    buffers: Pass
+    sums: PartSums
 
 
 class Probe:
@@ -63,52 +65,66 @@ class Probe:
         """x: (B, D); y: (B,) or (B, C)."""
         self._x, self._y, self._loss = x, y, loss
         self._theta, self._gradients = parameters.layers, gradients.layers
-        self._parts = list(_parts(x, activations, parameters, gradients))
-        # Parts take turns with the buffers; there are at most two sizes of part.
-        self._buffers = {
-            n: Pass(replace(parameters.shape, n_networks=n), len(x), dtype=x.dtype, device=x.device, measured=True)
-            for n in {part.n_networks for part in self._parts}
-        }
+        suprema = torch.tensor(activations.suprema, dtype=torch.float64, device=x.device)
+        self._sums = LayerSums(parameters.shape, len(x), suprema, dtype=x.dtype)
+        self._parts = list(self._cut(parameters.shape, activations))
 
     def read(self, update_norms: Tensor, *, with_rank: bool) -> Reading:
         """update_norms: (M, L), the norm of the last update of each W, NaN where there was none."""
-        parts = [self._read_part(part, with_rank) for part in self._parts]
-        by_layer = {name: torch.cat([part.measurements[name] for part in parts]) for name in parts[0].measurements}
+        read = [self._read_part(part, with_rank) for part in self._parts]
+        self._read_exactly_what_is_outside()
         theta, gradients = self._theta, self._gradients
-        of_weights = measurements.weights(theta.w[:-1], gradients.w[:-1], gradients.b[:-1], len(self._x), update_norms)
         return Reading(
-            by_layer | of_weights,
-            torch.cat([part.loss for part in parts]),
-            torch.cat([part.dead for part in parts]),
+            measurements.of_layers(self._sums)
+            | {"effective_rank": torch.cat([rank for rank, _ in read])}
+            | measurements.weights(theta.w[:-1], gradients.w[:-1], gradients.b[:-1], len(self._x), update_norms),
+            torch.cat([loss for _, loss in read]),
+            measurements.dead_units(self._sums),
         )
 
-    def _read_part(self, part: _Part, with_rank: bool) -> Reading:
-        buffers = self._buffers[part.n_networks]
-        outputs = buffers.forward(part.theta, part.activations, _for_each(self._x, part.n_networks))
-        losses, d_outputs = self._loss(outputs, _for_each(self._y, part.n_networks))
-        values = measurements.preactivations(buffers.h) | measurements.activations(buffers.x)
-        undefined = torch.full_like(values["activation_mean"], torch.nan)
-        values |= measurements.effective_rank(buffers.x) if with_rank else {"effective_rank": undefined}
+    def _read_part(self, part: _Part, with_rank: bool) -> tuple[Tensor, Tensor]:
+        """Effective ranks (M, L), NaN unless asked for, and the mean loss (M,). All else is in the sums."""
+        loss, x = self._go(part), part.buffers.x
+        undefined = loss.new_full((len(loss), len(x)), torch.nan)
+        return measurements.effective_rank(x) if with_rank else undefined, loss
+
+    def _read_exactly_what_is_outside(self) -> None:
+        outside = self._sums.outside().tolist()
+        for part in self._parts:
+            # What needed it once will need it again, and then need not be read twice: the plain sums are the same bits.
+            was_exact, part.sums.exactly = part.sums.exactly, any(outside[part.networks])
+            if part.sums.exactly and not was_exact:
+                self._go(part)
+
+    def _go(self, part: _Part) -> Tensor:
+        """Forward and backward; the mean loss (M,)."""
+        n = part.networks.stop - part.networks.start
+        outputs = part.buffers.forward(part.theta, part.activations, _for_each(self._x, n), part.sums)
+        losses, d_outputs = self._loss(outputs, _for_each(self._y, n))
         # The gradient of each sample's own loss: gradients of parameters come out summed over the probe.
-        buffers.backward(part.theta, d_outputs, part.gradients)
-        of_slopes, dead = measurements.slopes(buffers.slope, part.suprema)
-        values |= of_slopes | measurements.deltas(buffers.delta)
-        return Reading(values, losses.mean(1, dtype=torch.float64), dead)
+        part.buffers.backward(part.theta, d_outputs, part.gradients, part.sums)
+        return losses.mean(1, dtype=torch.float64)
 
-
-def _parts(x: Tensor, activations: Activations, parameters: Parameters, gradients: Parameters) -> Iterator[_Part]:
-    shape = parameters.shape
-    n_parts = min(math.ceil(shape.n_networks * len(x) * shape.width / _NUMBERS), shape.n_networks)
-    for i in range(n_parts):
-        networks = slice(i * shape.n_networks // n_parts, (i + 1) * shape.n_networks // n_parts)
-        own = activations.of(networks)
-        yield _Part(
-            networks.stop - networks.start,
-            own,
-            torch.tensor(own.suprema, dtype=torch.float64, device=x.device),
-            parameters.layers.of(networks),
-            gradients.layers.of(networks),
-        )
+    def _cut(self, shape: Shape, activations: Activations) -> Iterator[_Part]:
+        x = self._x
+        n_parts = min(math.ceil(shape.n_networks * len(x) * shape.width / _NUMBERS), shape.n_networks)
+        # Parts take turns with the buffers; there are at most two sizes of part.
+        buffers: dict[int, Pass] = {}
+        scratch = x.new_empty(math.ceil(shape.n_networks / n_parts), len(x), shape.width)
+        for i in range(n_parts):
+            networks = slice(i * shape.n_networks // n_parts, (i + 1) * shape.n_networks // n_parts)
+            n = networks.stop - networks.start
+            if n not in buffers:
+                own = replace(shape, n_networks=n)
+                buffers[n] = Pass(own, len(x), dtype=x.dtype, device=x.device, measured=True)
+            yield _Part(
+                networks,
+                activations.of(networks),
+                self._theta.of(networks),
+                self._gradients.of(networks),
+                buffers[n],
+                PartSums(self._sums, networks, scratch[:n]),
+            )
 
 
 def _for_each(t: Tensor, n_networks: int) -> Tensor:

@@ -14,14 +14,29 @@ from tests.builders import an_activation
 from tests.worker.engine.definitions import assert_as_defined, slowly_of_layer, slowly_of_weights
 from worker.engine import measurements
 from worker.engine.activations import Activations
+from worker.engine.parameters import Shape
+from worker.engine.sums import LayerSums, PartSums
 
 
 def quickly_of_layer(activations: Activations, h: Tensor, delta: Tensor) -> dict[str, Tensor]:
     x = activations.phi(h, out=torch.empty_like(h))
     suprema = torch.tensor(activations.suprema, dtype=torch.float64)
-    values, _ = measurements.slopes([activations.derivative(h, x)], suprema)
-    values |= measurements.preactivations([h]) | measurements.activations([x]) | measurements.deltas([delta])
-    return values | measurements.effective_rank([x])
+    sums = summed(h, x, activations.derivative(h, x), delta, suprema)
+    return measurements.of_layers(sums) | {"effective_rank": measurements.effective_rank([x])}
+
+
+def summed(h: Tensor, x: Tensor, slope: Tensor, delta: Tensor, suprema: Tensor) -> LayerSums:
+    """Of one layer, (M, B, N), in float64 as well where that is needed."""
+    m, n_samples, width = h.shape
+    shape = Shape(m, n_inputs=1, width=width, depth=1, n_outputs=1, normalization="none", residual=False)
+    sums = LayerSums(shape, n_samples, suprema, dtype=h.dtype)
+    part = PartSums(sums, slice(0, m), torch.empty_like(h))
+    for exactly in (False, True):
+        part.exactly = exactly
+        if not exactly or sums.outside().any():
+            part.forward(0, h, x)
+            part.backward(0, slope.clone(), delta)
+    return sums
 
 
 def numbers(kind: str, n_networks: int = 2, n_samples: int = 33, n_units: int = 7, seed: int = 0) -> Tensor:
@@ -152,7 +167,9 @@ def test_a_large_matrix_has_a_norm_with_all_its_digits() -> None:
 def test_a_vanishing_gradient_is_small_and_not_zero_in_float32() -> None:
     delta = torch.full((1, 4, 4), 1e-30)
 
-    assert measurements.deltas([delta])["delta_norm"].item() == pytest.approx(2e-30, rel=1e-6)
+    values = quickly_of_layer(Activations([an_activation("identity")]), torch.ones_like(delta), delta)
+
+    assert values["delta_norm"].item() == pytest.approx(2e-30, rel=1e-6)
 
 
 @pytest.mark.parametrize(("name", "dead"), [("relu", 1.0), ("sigmoid", 0.0), ("softplus", 0.0)])
@@ -165,7 +182,9 @@ def test_units_that_are_never_positive_are_dead_only_where_no_gradient_passes(na
 
 
 def test_saturation_is_undefined_where_the_slope_is_unbounded() -> None:
-    values, _ = measurements.slopes([torch.ones(2, 3, 4)], torch.tensor([1.0, torch.inf], dtype=torch.float64))
+    ones, suprema = torch.ones(2, 3, 4), torch.tensor([1.0, torch.inf], dtype=torch.float64)
+
+    values = measurements.of_layers(summed(ones, ones, ones, ones, suprema))
 
     for name in ("saturated_fraction", "stuck_fraction"):
         assert values[name][0] == 0
@@ -176,7 +195,7 @@ def test_an_overflowed_layer_has_no_effective_rank() -> None:
     x = torch.ones(2, 3, 4)
     x[1, 0, 0] = torch.inf
 
-    rank = measurements.effective_rank([x])["effective_rank"]
+    rank = measurements.effective_rank([x])
 
     assert rank[0].item() == pytest.approx(1)
     assert rank[1].isnan()
