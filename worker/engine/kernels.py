@@ -100,9 +100,15 @@ def _gelu() -> Kernel:
     # Not PyTorch's own: in float32 its vectorised derivative is 0 from h = -6.16 down, where h * density(h) is not, and
     # its scalar one from -14.35; so a unit's death would depend on its place in the tensor.
     def phi(h: Tensor, out: Tensor) -> None:
-        # By erfc, which keeps its digits far to the left, where 1 + erf has none.
-        distribution = torch.mul(h, -math.sqrt(0.5)).erfc_().mul_(0.5)
-        torch.mul(h, distribution, out=out)
+        if not _is_quick(h):
+            torch.mul(h, _by_erfc(h), out=out)
+            return
+        # Its value is PyTorch's own, which takes a third of the time, but far to the left, where 1 + erf has no digits.
+        far = _far_left(h)
+        h_far = h.take(far)
+        _aten.gelu.out(h, approximate="none", out=out)
+        if len(far):
+            out.put_(far, h_far * _by_erfc(h_far))
 
     def pull(g: Tensor, h: Tensor, x: Tensor, out: Tensor) -> None:
         # The normal distribution is x / h, which is much quicker than a second erfc; at 0 it is a half.
@@ -111,6 +117,28 @@ def _gelu() -> Kernel:
         torch.mul(g, slope.addcmul_(h, density, value=1 / math.sqrt(2 * math.pi)), out=out)
 
     return Kernel(phi, pull)
+
+
+# There 1 + erf, which is 6e-5, still has three digits of a float32.
+_FAR_LEFT = -4.0
+
+
+def _far_left(h: Tensor) -> Tensor:
+    """The places, in the flattened h, of what is below -4; of NaN as well or not."""
+    # Asked of all first, for that is ten times as quick, and the answer is mostly none. No NaN is at least -4.
+    if h.amin() >= _FAR_LEFT:
+        return torch.empty(0, dtype=torch.int64)
+    return torch.lt(h, _FAR_LEFT, out=torch.empty_like(h)).flatten().nonzero().flatten()
+
+
+def _by_erfc(h: Tensor) -> Tensor:
+    """The normal distribution at h. It keeps its digits far to the left, where 1 + erf has none."""
+    return torch.mul(h, -math.sqrt(0.5)).erfc_().mul_(0.5)
+
+
+def _is_quick(h: Tensor) -> bool:
+    """Whether there is a quicker way: on a CPU there is, in float32."""
+    return h.dtype == torch.float32 and h.device.type == "cpu"
 
 
 def _gelu_tanh() -> Kernel:
@@ -206,7 +234,7 @@ _TANH_IS_1 = 9.010913
 
 
 def _tanh_phi(h: Tensor, out: Tensor) -> None:
-    if h.dtype != torch.float32 or h.device.type != "cpu":
+    if not _is_quick(h):
         torch.tanh(h, out=out)
         return
     # NumPy's takes a seventh of the time of PyTorch's. Only where it should be 1 it is one rounding less, up to h = 10:
