@@ -26,6 +26,7 @@ from service.parts import Parts, keep
 from store.database import Database
 from store.queue import Hints
 from store.settings import Settings
+from store.versions import Versions
 
 
 class JSON(DefaultJSONProvider):
@@ -48,7 +49,8 @@ def create_app(settings: Settings) -> Flask:
         "OPENAPI_URL_PREFIX": "/",
         "MAX_CONTENT_LENGTH": settings.max_body_bytes,
     }
-    keep(app, Parts(settings, Database.connect(settings.database_url), Hints(settings)))
+    database = Database.connect(settings.database_url)
+    keep(app, Parts(settings, database, Hints(settings), Versions(database)))
     guards.register(app)
     problems.register(app)
     app.register_blueprint(docs.blueprint)

@@ -1,4 +1,6 @@
-"""What the app was made of: its settings, its database, its way to wake workers. One value, kept with the app."""
+"""What the app was made of: its settings, its database, its ways to wake workers and to see what is new. One value,
+kept with the app.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from lab.limits import Limits
 from store.database import Database
 from store.queue import Hints
 from store.settings import Settings
+from store.versions import Versions
 
 _KEY = "actlab"
 
@@ -19,6 +22,7 @@ class Parts:
     settings: Settings
     database: Database
     hints: Hints
+    versions: Versions
 
 
 def keep(app: Flask, parts: Parts) -> None:

@@ -21,7 +21,7 @@ from benchmarks.service import listing, polling, rows, starting, storing, submit
 from benchmarks.service.figure import HEAD, Figure, table
 from benchmarks.service.filling import comparing, settled, stored
 from benchmarks.service.peer import MLflow, mlflow
-from benchmarks.service.place import Place, place, worker_of
+from benchmarks.service.place import Place, place, workers_of
 from benchmarks.table import as_table
 
 GROUPS = ("starting", "submitting", "training", "polling", "storing", "rows", "listing")
@@ -67,7 +67,7 @@ def _measured(where: Place, groups: Sequence[str], beside: MLflow | None, part: 
         if "rows" in groups:
             settled(where.database)
             yield from rows.figures(address, filled, beside)
-            yield from rows.csv(address, worker_of(gunicorn.pid), filled)
+            yield from rows.csv(address, workers_of(gunicorn.pid), filled)
         if "listing" in groups:
             listing.filled(where.database, N_EXPERIMENTS // part)
             settled(where.database)

@@ -100,19 +100,19 @@ def until(true: Callable[[], bool], *, what: str, within_s: float = PATIENCE_S, 
         time.sleep(nap_s)
 
 
-def resident_bytes(pid: int) -> int:
-    """What a process holds in memory, shared pages included."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident_bytes(*pids: int) -> int:
+    """What processes hold in memory, shared pages included."""
+    return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") for pid in pids)
 
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def worker_of(gunicorn: int) -> int:
-    """The one process that answers requests."""
-    until(lambda: bool(children(gunicorn)), what="gunicorn's worker")
-    return children(gunicorn)[0]
+def workers_of(gunicorn: int) -> list[int]:
+    """The processes that answer requests."""
+    until(lambda: bool(children(gunicorn)), what="gunicorn's workers")
+    return children(gunicorn)
 
 
 def _stop(child: Child, grace_s: float) -> None:

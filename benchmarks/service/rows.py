@@ -69,16 +69,16 @@ def figures(address: Address, filled: Filled, mlflow: MLflow | None) -> list[Fig
     ]
 
 
-def csv(address: Address, worker: int, filled: Filled) -> list[Figure]:
-    """The whole download, and how far the process that serves it grows."""
+def csv(address: Address, workers: list[int], filled: Filled) -> list[Figure]:
+    """The whole download, and how far the processes that serve it grow."""
     # What any download takes is there after the first one.
     _download(address, _csv_of(filled.first))
-    before = resident_bytes(worker)
+    before = resident_bytes(*workers)
     highest, done = [before], threading.Event()
 
     def watch() -> None:
         while not done.wait(0.05):
-            highest.append(resident_bytes(worker))
+            highest.append(resident_bytes(*workers))
 
     watching = threading.Thread(target=watch)
     watching.start()

@@ -1,0 +1,69 @@
+"""Versions of experiments: what one answer about an experiment is told by from the next, without making either."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from concurrent.futures import Future
+from threading import Lock
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from lab.errors import NotFound, Unavailable
+from store.database import Database
+from store.models import RUNNING, Experiment, Stack
+
+
+def versions(database: Database, experiment_ids: Collection[str]) -> dict[str, str]:
+    """Of those that there are; another one whenever the experiment's answer is another. One look by key, and at the
+    stacks that run where some do.
+    """
+    rows = database.look(_VERSIONS, {"ids": list(experiment_ids)})
+    return {experiment_id: f"{number}-{steps}" for experiment_id, number, steps in rows}
+
+
+# Steps show in no version number: they are counted while stacks run, and change at no other time.
+_STEPS = (
+    sa.select(sa.func.coalesce(sa.func.sum(Stack.step * Stack.n_runs), 0))
+    .where(Stack.experiment_id == Experiment.id, Stack.state == RUNNING)
+    .scalar_subquery()
+)
+_VERSIONS = sa.select(Experiment.id, Experiment.version, sa.case((Experiment.state == RUNNING, _STEPS), else_=0)).where(
+    Experiment.id.in_(sa.bindparam("ids", expanding=True)), Experiment.deleted_at.is_(None)
+)
+
+
+class Versions:
+    """Versions as many threads ask for them at once: whoever comes while a look is under way shares the next one. So
+    no answer is older than its question.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._looking = Lock()
+        self._waiting: deque[tuple[str, Future[str | None]]] = deque()
+
+    def of(self, experiment_id: str) -> str:
+        """Raises NotFound."""
+        answer: Future[str | None] = Future()
+        self._waiting.append((experiment_id, answer))
+        with self._looking:
+            if not answer.done():
+                self._look()
+        found = answer.result()
+        if found is None:
+            raise NotFound(f"There is no experiment {experiment_id!r}.")
+        return found
+
+    def _look(self) -> None:
+        """Answers all who wait now, or fails them all."""
+        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            found = versions(self._database, {experiment_id for experiment_id, _ in waiting})
+        except (SQLAlchemyError, Unavailable) as error:
+            for _, answer in waiting:
+                answer.set_exception(error)
+        else:
+            for experiment_id, answer in waiting:
+                answer.set_result(found.get(experiment_id))
