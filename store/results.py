@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from lab.catalog.measurements import CURVES, MEASUREMENTS
 from lab.records import FloatArray, StackRecord
 from store import bulk
 from store.leases import Claim, hold
@@ -46,33 +46,92 @@ def members(session: Session, stack_id: int) -> list[tuple[int, int]]:
 def record(
     session: Session, claim: Claim, record: StackRecord, run_ids: Sequence[int], *, reached: int | None = None
 ) -> None:
-    """Writes the rows of one recorded step of the runs `run_ids`, in the place of what there is of it and later ones:
-    it does no harm the second time. The stack has reached that step, or `reached`. Raises LeaseLost.
+    """As `record_all`, of one step."""
+    record_all(session, claim, [record], run_ids, reached=reached)
+
+
+def record_all(
+    session: Session,
+    claim: Claim,
+    records: Sequence[StackRecord],
+    run_ids: Sequence[int],
+    *,
+    reached: int | None = None,
+) -> None:
+    """Writes the rows of recorded steps, in their order, of the runs `run_ids`, in the place of what there is of them
+    and later ones: it does no harm the second time. The stack has reached the last of them, or `reached`. Raises
+    LeaseLost.
     """
-    last = record.step == hold(session, claim, step=record.step if reached is None else reached)
-    _remove(session, run_ids, record.step)
-    here = np.flatnonzero((record.diverged_at < 0) | (record.step <= record.diverged_at))
-    ids = np.asarray(run_ids, dtype=np.int64)[here]
-    # (runs, layers, names): one row a run and layer. Curves are (runs, names): one row a run.
-    per_layer = np.stack([record.measurements[name] for name in MEASUREMENTS], axis=-1)[here]
-    n_layers = per_layer.shape[1]
-    keys = {"run_id": np.repeat(ids, n_layers), "layer": np.tile(np.arange(1, n_layers + 1), len(ids))}
-    _insert(session, Measurement, record.step, keys, _named(MEASUREMENTS, per_layer), last=last)
-    per_run = np.stack([record.curves[name] for name in CURVES], axis=-1)[here]
-    _insert(session, Curve, record.step, {"run_id": ids}, _named(CURVES, per_run), last=last)
-    _insert_changes(session, record, np.asarray(run_ids, dtype=np.int64))
+    steps = hold(session, claim, step=records[-1].step if reached is None else reached)
+    _remove(session, run_ids, records[0].step)
+    ids = np.asarray(run_ids, dtype=np.int64)
+    makers = {Measurement: _measurements, Curve: _curves, UnitChange: _changes}
+    for table, make in makers.items():
+        made = [make(record, ids, last=record.step == steps) for record in records]
+        if pieces := [columns for columns in made if len(columns["run_id"])]:
+            bulk.insert(session, table.metadata.tables[table.__tablename__], _joined(pieces))
 
 
-def _insert_changes(session: Session, record: StackRecord, run_ids: NDArray[np.int64]) -> None:
+Columns = dict[str, bulk.Column]
+
+
+def _measurements(record: StackRecord, run_ids: NDArray[np.int64], *, last: bool) -> Columns:
+    """A row a run and layer."""
+    here = _here(record)
+    numbers = {name: values[here].ravel() for name, values in record.measurements.items()}
+    n_runs, n_layers = len(here), next(iter(record.measurements.values())).shape[1]
+    keys = {"run_id": np.repeat(run_ids[here], n_layers), "layer": np.tile(np.arange(1, n_layers + 1), n_runs)}
+    return _columns(record.step, keys, numbers, last=last)
+
+
+def _curves(record: StackRecord, run_ids: NDArray[np.int64], *, last: bool) -> Columns:
+    """A row a run."""
+    here = _here(record)
+    numbers = {name: values[here] for name, values in record.curves.items()}
+    return _columns(record.step, {"run_id": run_ids[here]}, numbers, last=last)
+
+
+def _changes(record: StackRecord, run_ids: NDArray[np.int64], *, last: bool) -> Columns:  # noqa: ARG001 - as the others
     """A row for each run and layer in which something has changed."""
-    m, i = np.nonzero((record.died | record.revived).any(axis=2))
-    if not len(m):
-        return
-    columns: dict[str, bulk.Column] = {"run_id": run_ids[m], "step": np.full(len(m), record.step), "layer": i + 1}
-    for name, units in (("died", record.died[m, i]), ("revived", record.revived[m, i])):
+    here = _here(record)
+    died, revived = record.died[here], record.revived[here]
+    m, i = np.nonzero((died | revived).any(axis=2))
+    columns: Columns = {"run_id": run_ids[here][m], "step": np.full(len(m), record.step), "layer": i + 1}
+    for name, units in (("died", died[m, i]), ("revived", revived[m, i])):
         columns[f"n_{name}"] = units.sum(axis=1)
         columns[name] = [json.dumps(np.flatnonzero(row).tolist()) for row in units]
-    bulk.insert(session, UnitChange.metadata.tables["unit_changes"], columns)
+    return columns
+
+
+def _here(record: StackRecord) -> NDArray[np.intp]:
+    """The runs that have rows."""
+    return np.flatnonzero((record.diverged_at < 0) | (record.step <= record.diverged_at))
+
+
+def _columns(
+    step: int, keys: Mapping[str, NDArray[np.int64]], numbers: Mapping[str, FloatArray], *, last: bool
+) -> Columns:
+    """All are of one length."""
+    # Adding zero makes -0.0 a 0.0, which is all that SQLite keeps of it.
+    finite = {name: np.where(np.isinf(column), np.nan, column + 0.0) for name, column in numbers.items()}
+    undefined = reasons(numbers, step=step, last=last)
+    told: Columns = {} if undefined is None else {"undefined": undefined}
+    return {"step": np.full(len(keys["run_id"]), step), **keys, **finite, **told}
+
+
+def _joined(pieces: Sequence[Columns]) -> Columns:
+    """Rows after rows. A column of text that a piece does not have is null there."""
+    return {name: _one_column(name, pieces) for name in dict.fromkeys(chain.from_iterable(pieces))}
+
+
+def _one_column(name: str, pieces: Sequence[Columns]) -> bulk.Column:
+    numbers = [column for piece in pieces if isinstance(column := piece.get(name), np.ndarray)]
+    if numbers:
+        return np.concatenate(numbers)  # type: ignore[return-value]  # a name's columns are of one type
+    texts: list[str | None] = []
+    for piece in pieces:
+        texts += piece.get(name, [None] * len(piece["run_id"]))
+    return texts
 
 
 def _remove(session: Session, run_ids: Sequence[int] | sa.Select[int], first: int) -> None:
@@ -91,30 +150,3 @@ def _remove(session: Session, run_ids: Sequence[int] | sa.Select[int], first: in
         session.execute(stale(table), execution_options=BLIND)
     counted = sa.update(Run).where(Run.id.in_(run_ids)).values(removals=Run.removals + 1)
     session.execute(counted, execution_options=BLIND)
-
-
-def _named(names: Iterable[str], values: FloatArray) -> dict[str, FloatArray]:
-    """`values` is (..., names)."""
-    return dict(zip(names, values.reshape(-1, values.shape[-1]).T, strict=True))
-
-
-def _insert(
-    session: Session,
-    table: type[Measurement | Curve],
-    step: int,
-    keys: Mapping[str, NDArray[np.int64]],
-    values: Mapping[str, FloatArray],
-    *,
-    last: bool,
-) -> None:
-    """All are columns of one length."""
-    n_rows = len(keys["run_id"])
-    if not n_rows:
-        return
-    undefined = reasons(values, step=step, last=last)
-    # Adding zero makes -0.0 a 0.0, which is all that SQLite keeps of it.
-    finite = {name: np.where(np.isinf(column), np.nan, column + 0.0) for name, column in values.items()}
-    columns: dict[str, bulk.Column] = {"step": np.full(n_rows, step), **keys, **finite}
-    if undefined is not None:
-        columns["undefined"] = undefined
-    bulk.insert(session, table.metadata.tables[table.__tablename__], columns)

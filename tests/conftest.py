@@ -142,6 +142,7 @@ def _empty(url: str) -> None:
         for statement in (
             f"SELECT pg_terminate_backend(pid) {others}",
             "DELETE FROM experiments",
+            "DELETE FROM measurements",  # of runs that never were
             "DELETE FROM tokens",
         ):
             connection.exec_driver_sql(statement)

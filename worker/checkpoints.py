@@ -69,10 +69,10 @@ class Checkpoints:
         self._found, self._due, self._kept_step = None, math.inf, sys.maxsize
         self._attempt.persist(partial(checkpoints.forget, claim=self._attempt.claim))
 
-    def keep_if_due(self, training: StackTraining, recorded_step: int) -> None:
-        """Raises LeaseLost."""
-        if time.monotonic() >= self._due:
-            self.keep(training, recorded_step)
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for the next one."""
+        return time.monotonic() >= self._due
 
     def keep(self, training: StackTraining, recorded_step: int) -> None:
         """Keeps the training as it is now, recorded up to `recorded_step`. Where the database does not take it, the

@@ -28,6 +28,7 @@ from worker.attempt import Attempt, Workplace
 from worker.checkpoints import Checkpoints, conditions
 from worker.engine import StackTraining
 from worker.engine.data import Data
+from worker.recording import Recording
 from worker.slices import in_slices
 
 _log = structlog.get_logger()
@@ -159,15 +160,18 @@ def _train_runs(attempt: Attempt, work: Work, runs: range) -> tuple[RunResult, .
     networks = replace(stack, runs=stack.runs[runs.start : runs.stop])
     training = StackTraining(networks, work.data, work.probe, device=torch.device(attempt.workplace.ran_on.device))
     recorded = work.checkpoints.restore(training)
+
+    def reached(step: int) -> int:
+        """Of all the stack's updates, those done: slices come one after the other."""
+        return (runs.start * stack.shape.steps + len(runs) * step) // len(work.run_ids)
+
+    recording = Recording(attempt, run_ids, reached=reached, written_step=recorded)
     for step in stack.recorded_steps:
         if step <= recorded:
             continue
-        _advance(attempt, training, step, recorded, work.checkpoints)
-        # Of all the stack's updates, those done: slices come one after the other.
-        reached = (runs.start * stack.shape.steps + len(runs) * step) // len(work.run_ids)
-        record = training.record()
-        attempt.persist(partial(results.record, claim=attempt.claim, record=record, run_ids=run_ids, reached=reached))
-        recorded = step
+        _advance(attempt, training, step, recording, work.checkpoints)
+        recording.add(training.record())
+    recording.write()
     return training.results()
 
 
@@ -179,21 +183,28 @@ class Stopped(Exception):
         self.end = end
 
 
-def _advance(attempt: Attempt, training: StackTraining, step: int, recorded: int, checkpoints: Checkpoints) -> None:
+def _advance(
+    attempt: Attempt, training: StackTraining, step: int, recording: Recording, checkpoints: Checkpoints
+) -> None:
     """Trains up to `step`, looking at the heartbeat's flags between pieces. Raises Stopped."""
     piece = 1
     while True:
         flags = attempt.flags
         if flags.cancel_requested:
+            recording.write()
             attempt.leave(partial(leases.cancelled, claim=attempt.claim), CANCELLED)
             raise Stopped(End.CANCELLED)
         if flags.yield_requested:
-            checkpoints.keep(training, recorded)
+            recording.write()
+            checkpoints.keep(training, recording.written_step)
             attempt.leave(partial(leases.give_back, claim=attempt.claim), QUEUED)
             raise Stopped(End.GIVEN_BACK)
         if training.step >= step:
             return
-        checkpoints.keep_if_due(training, recorded)
+        recording.write_if_due()
+        if checkpoints.is_due:
+            recording.write()
+            checkpoints.keep(training, recording.written_step)
         started = time.monotonic()
         training.advance_to(min(step, training.step + piece))
         piece = max(1, piece // 2) if time.monotonic() - started > _LOOK_S else piece * 2

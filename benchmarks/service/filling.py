@@ -27,6 +27,9 @@ from store.models import Stack as StackRow
 
 # Shares of the units, as relu's networks have them: dead to begin with, and dying or coming back at a recorded step.
 _DEAD_AT_FIRST, _CHANGING = 0.01, 0.0005
+_TOGETHER = 10
+"""Steps of a transaction: those of a stack that records one every 50 ms, by `worker/recording.py`."""
+
 _RAN_ON = RanOn("cpu", 1, "2.13.0")
 
 
@@ -63,7 +66,7 @@ def comparing(
 
 
 def stored(database: Database, spec: ExperimentSpec) -> Stored:
-    """Every stack claimed, recorded step by step and finished, in transactions as a worker makes them."""
+    """Every stack claimed, recorded and finished, in transactions as a worker makes them."""
     draw = np.random.default_rng(0)
     with database.writing() as session:
         experiment_id = submissions.submit(session, spec, planned := plan(spec, Limits())).id
@@ -131,9 +134,9 @@ def measurements_on_disk(database: Database) -> tuple[int, int]:
 def _write(database: Database, claim: Claim, records: list[StackRecord]) -> None:
     with database.writing() as session:
         run_ids = results.begin(session, claim)
-    for record in records:
+    for start in range(0, len(records), _TOGETHER):
         with database.writing() as session:
-            results.record(session, claim, record, run_ids)
+            results.record_all(session, claim, records[start : start + _TOGETHER], run_ids)
 
 
 def _record(stack: Stack, step: int, draw: np.random.Generator) -> StackRecord:
