@@ -11,6 +11,7 @@ from service import (
     analysis,
     catalog,
     claims,
+    conclusions,
     docs,
     experiments,
     guards,
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> Flask:
     }
     database = Database.connect(settings.database_url)
     keep(app, Parts(settings, database, Hints(settings), Versions(database)))
+    conclusions.register(app)
     guards.register(app)
     problems.register(app)
     app.register_blueprint(docs.blueprint)

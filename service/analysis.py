@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response
+from sqlalchemy.orm import Session
 
 from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
 from lab.errors import FieldError, InvalidRequest
@@ -14,33 +15,46 @@ from lab.spec import ExperimentSpec
 from lab.statistics import ArmComparison, Estimate
 from service.answers import ComparisonAnswer, FigureAnswer, SummaryAnswer
 from service.blueprint import Blueprint
+from service.conclusions import concluded
 from service.drawing import FIGURES, draw
 from service.findings import Findings, compared, find, smallest_probe
 from service.parts import parts
 from service.query_strings import ComparisonQuery
 from store import queries, submissions
 from store.metrics import REVIVED_SHARE, WITHOUT_A_STEP, MetricValues, metric_values
-from store.models import Arm
+from store.models import Arm, Experiment
 
 blueprint = Blueprint(
     "analysis", __name__, url_prefix="/v1/experiments/<uuid:experiment_id>", description="What follows."
 )
 
+_TAG = {"ETag": {"schema": {"type": "string"}}}
+_not_modified = blueprint.alt_response(304, description="The answer with this ETag still holds.", success=True)
 _FIGURE = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "enum": list(FIGURES)}}
 
 
 @blueprint.route("/comparison")
 @blueprint.arguments(ComparisonQuery, location="query")
-@blueprint.response(200, ComparisonAnswer)
-def comparison(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
+@_not_modified
+@blueprint.response(200, ComparisonAnswer, headers=_TAG)
+def comparison(query: dict[str, Any], experiment_id: Any) -> Response:
     """Compare the arms in one metric, each with the baseline, in pairs of equal seeds."""
-    metric, level = query["metric"], query["level"]
+    asked = (query["metric"], query["layer"], query["at"], query["level"])
     with parts().database.reading() as session:
         experiment = submissions.get(session, str(experiment_id))
-        spec = ExperimentSpec.from_json(experiment.spec)
-        _check_layer(query["layer"], spec)
-        arms = queries.arms(session, experiment.id)
-        values = metric_values(session, experiment.id, metric, layer=query["layer"], at=query["at"])
+
+        def make() -> Any:
+            return ComparisonAnswer().dump(_comparison(session, experiment, query))
+
+        return concluded(experiment, "comparison", *asked, make=make)
+
+
+def _comparison(session: Session, experiment: Experiment, query: dict[str, Any]) -> dict[str, Any]:
+    metric, level = query["metric"], query["level"]
+    spec = ExperimentSpec.from_json(experiment.spec)
+    _check_layer(query["layer"], spec)
+    arms = queries.arms(session, experiment.id)
+    values = metric_values(session, experiment.id, metric, layer=query["layer"], at=query["at"])
     results = compared(arms, values, level=level)
     labels = {arm.position: arm.label for arm in arms}
     return {
@@ -56,19 +70,27 @@ def comparison(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
 
 
 @blueprint.route("/summary")
-@blueprint.response(200, SummaryAnswer)
-def summary(experiment_id: Any) -> dict[str, Any]:
+@_not_modified
+@blueprint.response(200, SummaryAnswer, headers=_TAG)
+def summary(experiment_id: Any) -> Response:
     """The experiment in one table and a few sentences."""
     with parts().database.reading() as session:
-        return table(find(session, str(experiment_id)))
+        experiment = submissions.get(session, str(experiment_id))
+
+        def make() -> Any:
+            return SummaryAnswer().dump(table(find(session, experiment.id)))
+
+        return concluded(experiment, "summary", make=make)
 
 
 @blueprint.route("/figures/<name>", parameters=[_FIGURE])
-@blueprint.response(200, FigureAnswer)
+@_not_modified
+@blueprint.response(200, FigureAnswer, headers=_TAG)
 def figure(experiment_id: Any, name: str) -> Response:
     """A figure, as Plotly draws it."""
     with parts().database.reading() as session:
-        return jsonify(draw(session, str(experiment_id), name))
+        experiment = submissions.get(session, str(experiment_id))
+        return concluded(experiment, "figure", name, make=lambda: draw(session, experiment.id, name))
 
 
 def table(findings: Findings) -> dict[str, Any]:
