@@ -13,6 +13,7 @@ from service import (
     claims,
     conclusions,
     docs,
+    events,
     experiments,
     guards,
     health,
@@ -24,6 +25,7 @@ from service import (
 )
 from service.openapi import Api
 from service.parts import Parts, keep
+from service.watch import Watch
 from store.database import Database
 from store.queue import Hints
 from store.settings import Settings
@@ -51,7 +53,9 @@ def create_app(settings: Settings) -> Flask:
         "MAX_CONTENT_LENGTH": settings.max_body_bytes,
     }
     database = Database.connect(settings.database_url)
-    keep(app, Parts(settings, database, Hints(settings), Versions(database)))
+    watch = Watch(database, places=settings.max_streams)
+    hints = Hints(settings)
+    keep(app, Parts(settings, database, hints, Versions(database), watch))
     conclusions.register(app)
     guards.register(app)
     problems.register(app)
@@ -59,6 +63,17 @@ def create_app(settings: Settings) -> Flask:
     api = Api(app)
     # The document shows the limits in force, which the fields look up in the app.
     with app.app_context():
-        for part in (experiments, results, rows, analysis, predictions, report, claims, catalog, health):
+        for part in (
+            experiments,
+            events,
+            results,
+            rows,
+            analysis,
+            predictions,
+            report,
+            claims,
+            catalog,
+            health,
+        ):
             api.register_blueprint(part.blueprint)
     return app

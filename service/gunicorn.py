@@ -6,10 +6,12 @@ Two processes, for the interpreter's lock lets each use one core, and many threa
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from typing import Any
 
+from service.parts import parts
 from store.settings import InvalidSettings, Settings
 from store.variables import is_loopback
 
@@ -21,7 +23,8 @@ except InvalidSettings as error:
 bind = settings.bind
 worker_class = "gthread"
 workers = 2
-threads = 128
+# Those who wait for news leave others threads enough.
+threads = max(128, settings.max_streams + 64)
 # Forked with everything in memory, processes share most of it. Nothing is connected, and no thread runs, before that.
 preload_app = True
 timeout = 60
@@ -41,6 +44,18 @@ def when_ready(server: Any) -> None:
             sys.exit(
                 f"The API asks nobody who they are, so without ACTLAB_TRUST_NETWORK=yes it does not serve {listener}."
             )
+
+
+def post_worker_init(worker: Any) -> None:
+    """Streams end as soon as the process is told to: their readers go on with the next one."""
+    with worker.wsgi.app_context():
+        watch = parts().watch
+
+    def end(number: int, frame: Any) -> None:
+        watch.closing.set()
+        worker.handle_exit(number, frame)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _is_local(listener: socket.socket) -> bool:

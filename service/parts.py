@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from lab.limits import Limits
+from service.watch import Watch
 from store.database import Database
 from store.queue import Hints
 from store.settings import Settings
@@ -23,6 +24,7 @@ class Parts:
     database: Database
     hints: Hints
     versions: Versions
+    watch: Watch
 
 
 def keep(app: Flask, parts: Parts) -> None:

@@ -62,6 +62,10 @@ class Settings:
     """Operations a second below which a training is taken to hang. A CPU's core does some thousand million."""
     max_body_bytes: int = _setting(64 * 1024, COUNT)
     max_page: int = _setting(200, COUNT)
+    max_streams: int = _setting(64, COUNT)
+    """Event streams and long polls that one process of the API holds open: each takes a thread."""
+    stream_heartbeat_s: float = _setting(15.0, POSITIVE)
+    """A stream without news says after so long that it lives."""
     limits: Limits = field(default_factory=Limits)
     """Each bound on a request is a setting of its own: ACTLAB_LIMIT_DEPTH, ACTLAB_LIMIT_COST, ..."""
 

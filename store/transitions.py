@@ -41,8 +41,11 @@ def note(
     actor: str,
     reason: str | None = None,
 ) -> None:
-    """One row of the trail for each change."""
+    """One row of the trail for each change. Whoever has seen a row has seen all of its experiment with lower ids: the
+    experiment's row is locked before they are given out.
+    """
     if changes:
+        session.execute(sa.select(Experiment.id).where(Experiment.id == experiment_id).with_for_update(key_share=True))
         common = {
             "experiment_id": experiment_id,
             "from_state": from_state,

@@ -9,6 +9,7 @@ from threading import Lock
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from lab.errors import NotFound, Unavailable
 from store.database import Database
@@ -20,7 +21,19 @@ def versions(database: Database, experiment_ids: Collection[str]) -> dict[str, s
     stacks that run where some do.
     """
     rows = database.look(_VERSIONS, {"ids": list(experiment_ids)})
-    return {experiment_id: f"{number}-{steps}" for experiment_id, number, steps in rows}
+    return {experiment_id: _text(number, steps) for experiment_id, number, steps in rows}
+
+
+def current(session: Session, experiment_id: str) -> str:
+    """Of one, beside what else is read in the same moment. Raises NotFound."""
+    row = session.execute(_VERSIONS, {"ids": [experiment_id]}).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no experiment {experiment_id!r}.")
+    return _text(row[1], row[2])
+
+
+def _text(number: int, steps: int) -> str:
+    return f"{number}-{steps}"
 
 
 # Steps show in no version number: they are counted while stacks run, and change at no other time.

@@ -42,4 +42,5 @@ def sqlite_client(sqlite_app: Flask) -> FlaskClient:
 
 def close(app: Flask) -> None:
     with app.app_context():
+        parts().watch.closing.set()
         parts().database.close()
