@@ -17,6 +17,7 @@ from service import (
     experiments,
     guards,
     health,
+    metrics,
     predictions,
     problems,
     report,
@@ -56,6 +57,7 @@ def create_app(settings: Settings) -> Flask:
     watch = Watch(database, places=settings.max_streams)
     hints = Hints(settings)
     keep(app, Parts(settings, database, hints, Versions(database), watch))
+    metrics.register(app, database, hints)
     conclusions.register(app)
     guards.register(app)
     problems.register(app)
@@ -74,6 +76,7 @@ def create_app(settings: Settings) -> Flask:
             claims,
             catalog,
             health,
+            metrics,
         ):
             api.register_blueprint(part.blueprint)
     return app

@@ -6,11 +6,16 @@ Two processes, for the interpreter's lock lets each use one core, and many threa
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from typing import Any
 
+from prometheus_client import values
+
+from service import metrics
 from service.parts import parts
 from store.settings import InvalidSettings, Settings
 from store.variables import is_loopback
@@ -35,6 +40,16 @@ limit_request_line = 8190
 # The control socket would be one more way in, and a file to clean up.
 control_socket_disable = True
 accesslog = None
+
+
+# Each process leaves its counts where the others read them. The package looks for the folder when it is imported, which
+# it has been by now.
+os.environ[metrics.FOLDER] = tempfile.mkdtemp(prefix="actlab-metrics-")
+values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001 - the hook's signature
+    shutil.rmtree(os.environ[metrics.FOLDER], ignore_errors=True)
 
 
 def when_ready(server: Any) -> None:
