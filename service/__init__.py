@@ -26,6 +26,7 @@ from service import (
 )
 from service.openapi import Api
 from service.parts import Parts, keep
+from service.rendered import Rendered
 from service.watch import Watch
 from store.database import Database
 from store.queue import Hints
@@ -56,7 +57,7 @@ def create_app(settings: Settings) -> Flask:
     database = Database.connect(settings.database_url)
     watch = Watch(database, places=settings.max_streams)
     hints = Hints(settings)
-    keep(app, Parts(settings, database, hints, Versions(database), watch))
+    keep(app, Parts(settings, database, hints, Versions(database), Rendered(), watch))
     metrics.register(app, database, hints)
     conclusions.register(app)
     guards.register(app)

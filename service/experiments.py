@@ -80,10 +80,8 @@ def get(experiment_id: Any) -> Any:
     if request.if_none_match.contains_weak(version):
         response = Response(status=304)
     else:
-        with parts().database.reading() as session:
-            experiment = submissions.get(session, str(experiment_id))
-            counts = submissions.counts(session, experiment.id)
-            response = jsonify(ExperimentAnswer().dump(experiment_json(experiment, counts)))
+        text = parts().rendered.of(str(experiment_id), version, lambda: _shown(str(experiment_id)))
+        response = Response(text, mimetype="application/json")
     response.set_etag(version, weak=True)
     return response
 
@@ -168,6 +166,13 @@ def delete(experiment_id: Any) -> None:
     """Delete an experiment with all its results. It is gone at once; its work stops and its rows go soon after."""
     with parts().database.writing() as session:
         deletions.delete(session, str(experiment_id))
+
+
+def _shown(experiment_id: str) -> bytes:
+    with parts().database.reading() as session:
+        experiment = submissions.get(session, experiment_id)
+        counts = submissions.counts(session, experiment_id)
+    return jsonify(ExperimentAnswer().dump(experiment_json(experiment, counts))).get_data()
 
 
 def _cancelled(experiment_id: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from lab.limits import Limits
+from service.rendered import Rendered
 from service.watch import Watch
 from store.database import Database
 from store.queue import Hints
@@ -24,6 +25,7 @@ class Parts:
     database: Database
     hints: Hints
     versions: Versions
+    rendered: Rendered
     watch: Watch
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from actlab import Lab
 from store import deletions, happenings, leases, results
 from store.database import Database
 from store.happenings import Seen
@@ -323,6 +324,23 @@ def test_a_long_poll_waits_for_news_and_no_longer_than_it_was_told(database: Dat
         for event in something.json()["events"]
         if event["event"] == "state"
     ]
+
+
+def test_the_client_waits_without_asking_again_and_again(database: Database, api: Api) -> None:
+    experiment_id = submitted(database, in_stacks(1)).id
+    claim = claimed(database)
+    looks: list[str] = []
+    finishing = threading.Timer(3, lambda: finished(database, claim))
+
+    with Lab(api.url) as lab:
+        lab.get(experiment_id)
+        finishing.start()
+        end = lab.wait(experiment_id, on_progress=lambda experiment: looks.append(experiment["state"]))
+        finishing.join()
+
+    assert end["state"] == "succeeded"
+    # At first, once the past was told, and when it had ended.
+    assert len(looks) <= 4
 
 
 def test_polls_from_the_start_to_the_end_tell_each_change_once(database: Database, api: Api) -> None:

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -223,6 +224,26 @@ def test_a_change_changes_the_etag(client: FlaskClient) -> None:
     after = client.get(path, headers={"If-None-Match": before})
     assert after.status_code == 200
     assert after.get_json()["state"] == "cancelled"
+
+
+def test_many_who_poll_cost_one_look_at_the_runs(client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{trained(database, a_spec())}"
+    said: list[str] = []
+    with client.application.app_context():
+        sa.event.listen(parts().database.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+
+    answers = [client.get(path) for _ in range(3)]
+    client.patch(path, json={"name": "Another"})
+    renamed = client.get(path)
+
+    assert len({answer.data for answer in answers}) == 1
+    assert answers[0].content_type == renamed.content_type == "application/json"
+    assert renamed.get_json()["name"] == "Another"
+    looks = [
+        statement for statement in said if statement.startswith("SELECT") and "count(runs.diverged_at)" in statement
+    ]
+    # For the three, for the change, and after it.
+    assert len(looks) == 3
 
 
 def test_cancelling_twice_is_cancelling_once(client: FlaskClient) -> None:
