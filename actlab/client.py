@@ -12,6 +12,7 @@ Everything is plain JSON data, as the API documents it at /docs. Tables come as 
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -23,6 +24,7 @@ from urllib.parse import quote
 
 from actlab.errors import TimedOut
 from actlab.http import Connection
+from actlab.news import LONGEST_S, News
 
 # A method below is called `list`, so these types need names.
 Json = dict[str, Any]
@@ -47,6 +49,7 @@ class Lab:
 
     def __init__(self, url: str | None = None, *, timeout_s: float = 30.0) -> None:
         self.url = (url or os.environ.get("ACTLAB_URL") or DEFAULT_URL).rstrip("/")
+        self._timeout_s = timeout_s
         self._connection = Connection(self.url, timeout_s=timeout_s)
 
     def __enter__(self) -> Lab:
@@ -93,9 +96,11 @@ class Lab:
     ) -> Json:
         """The experiment once it has ended, however it did. `on_progress` gets it at every look, changed or not.
 
-        Raises TimedOut after `timeout_s`. Rides out a lab that is away for less than two minutes.
+        It looks when the lab says that something happened, and by itself where the lab does not say. Raises TimedOut
+        after `timeout_s`. Rides out a lab that is away for less than two minutes.
         """
-        until = None if timeout_s is None else time.monotonic() + timeout_s
+        until = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        news = News(self._connection, _path(experiment_id, "events"), longest_s=min(LONGEST_S, self._timeout_s / 2))
         pause_s = SHORTEST_POLL_S
         experiment: Json = {}
         etag: str | None = None
@@ -107,9 +112,10 @@ class Lab:
                 on_progress(experiment)
             if experiment["state"] in ENDED:
                 return experiment
-            if until is not None and time.monotonic() + pause_s > until:
+            left_s = until - time.monotonic()
+            if pause_s > left_s:
                 raise TimedOut(f"Experiment {experiment_id} has not ended after {timeout_s:g} s; it goes on.")
-            time.sleep(pause_s)
+            news.pause(pause_s, most_s=left_s)
 
     def cancel(self, experiment_id: str) -> Json:
         """Asks for the end of what still runs or waits; what is measured stays."""

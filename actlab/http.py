@@ -47,8 +47,10 @@ class Connection:
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> dict[str, Any]:
-        answer = self.send(method, path, body=body, params=params, headers=headers)
+        """The data of what `send` is answered."""
+        answer = self.send(method, path, body=body, params=params, headers=headers, patience_s=patience_s)
         try:
             data: dict[str, Any] = answer.json()
         except ValueError as error:

@@ -135,12 +135,33 @@ def test_waiting_asks_only_for_what_has_changed() -> None:
     done = Answer(200, EXPERIMENT | {"state": "failed"}, {"ETag": 'W/"2"'})
     seen: list[str] = []
 
-    with stumbling(tagged, Answer(304), done) as server, Lab(server.url) as lab:
+    with stumbling(tagged, BUSY, Answer(304), done) as server, Lab(server.url) as lab:
         end = lab.wait("1", on_progress=lambda experiment: seen.append(experiment["state"]))
 
     assert end["state"] == "failed"
     assert seen == ["queued", "queued", "failed"]
-    assert [request.headers.get("If-None-Match") for request in server.requests] == [None, 'W/"1"', 'W/"1"']
+    looks = [request for request in server.requests if "/events" not in request.path]
+    assert [look.headers.get("If-None-Match") for look in looks] == [None, 'W/"1"', 'W/"1"']
+
+
+def test_waiting_looks_again_when_something_has_happened() -> None:
+    done = Answer(200, EXPERIMENT | {"state": "succeeded"})
+    polls = [Answer(200, {"events": [], "since": since, "ended": False}) for since in ("a", "b")]
+
+    with stumbling(Answer(200, EXPERIMENT), polls[0], Answer(304), polls[1], done) as server, Lab(server.url) as lab:
+        lab.wait("1")
+
+    asked = [request.path.partition("?")[2] for request in server.requests if "/events" in request.path]
+    assert asked == ["since=start&wait_s=15", "since=a&wait_s=15"]
+
+
+def test_a_lab_without_a_place_to_wait_is_polled() -> None:
+    done = Answer(200, EXPERIMENT | {"state": "succeeded"})
+
+    with stumbling(Answer(200, EXPERIMENT), BUSY, Answer(200, EXPERIMENT), done) as server, Lab(server.url) as lab:
+        assert lab.wait("1")["state"] == "succeeded"
+
+    assert sum("/events" in request.path for request in server.requests) == 1
 
 
 def test_waiting_rides_out_a_lab_that_restarts() -> None:
