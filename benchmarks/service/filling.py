@@ -104,12 +104,19 @@ def copied(database: Database, experiment_id: str, n: int, *, rows: bool) -> Non
             # What is inserted with its id leaves the sequence behind.
             last = sa.select(sa.func.max(table.id)).scalar_subquery()
             session.execute(sa.select(sa.func.setval(sa.func.pg_get_serial_sequence(table.__tablename__, "id"), last)))
-        runs = sa.select(Run.id).where(Run.experiment_id == experiment_id)
+        runs = sa.select(sa.func.min(Run.id), sa.func.max(Run.id)).where(Run.experiment_id == experiment_id)
+        first, last_run = session.execute(runs).one()
         # One copy after the other, and its rows in the order in which they were written.
         for number in range(1, n + 1) if rows else ():
             for of_runs in (Measurement, Curve, UnitChange):
                 run_id = _shifted(of_runs, "run_id", shifts[Run], sa.literal(number))
-                _copy(session, of_runs, of_runs.run_id.in_(runs), {"run_id": run_id}, order=sa.literal_column("ctid"))
+                _copy(
+                    session,
+                    of_runs,
+                    of_runs.run_id.between(first, last_run),
+                    {"run_id": run_id},
+                    order=sa.literal_column("ctid"),
+                )
 
 
 def settled(database: Database) -> None:
@@ -132,11 +139,11 @@ def measurements_on_disk(database: Database) -> tuple[int, int]:
 
 
 def _write(database: Database, claim: Claim, records: list[StackRecord]) -> None:
+    """All steps together, as a worker writes those that come within half a second."""
     with database.writing() as session:
         run_ids = results.begin(session, claim)
-    for start in range(0, len(records), _TOGETHER):
-        with database.writing() as session:
-            results.record_all(session, claim, records[start : start + _TOGETHER], run_ids)
+    with database.writing() as session:
+        results.record_all(session, claim, records, run_ids)
 
 
 def _record(stack: Stack, step: int, draw: np.random.Generator) -> StackRecord:

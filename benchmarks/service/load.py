@@ -26,7 +26,6 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _PIECE = 2**18
 # A server that is silent for so long has failed.
 _PATIENCE_S = 60.0
-_A_WHILE_S = 0.05
 
 
 class Unexpected(Exception):
@@ -139,8 +138,7 @@ def counted(address: Address, operations: Operations, *, n: int) -> Measured:
         began = time.perf_counter()
         for _ in range(n):
             client.begin()
-            while not client.read():
-                pass
+            client.finish()
             seconds.append(client.took_s)
         return Measured(np.sort(np.array(seconds)), time.perf_counter() - began)
     finally:
@@ -156,40 +154,48 @@ def _run(
     every_s: float | None = None,
 ) -> Measured:
     clients = {client.socket.fileno(): client for client in (_Client(address, operations) for operations in each)}
-    poll = select.epoll()
-    for file in clients:
-        poll.register(file, select.EPOLLIN)
-    seconds: list[float] = []
-    start = heard = time.perf_counter()
+    start = time.perf_counter()
     spread_s = (every_s or 0.0) / len(clients)
-    # Who waits for their turn, the soonest first: the file stands for the client, and decides between equals.
-    waiting = [(start + i * spread_s, file) for i, file in enumerate(clients)]
-    heapq.heapify(waiting)
+    # Whose turn comes when, the soonest first: the file stands for the client, and decides between equals.
+    turns = [(start + i * spread_s, file) for i, file in enumerate(clients)]
+    seconds: list[float] = []
     try:
-        while not is_over(time.perf_counter() - start):
-            while waiting and waiting[0][0] <= time.perf_counter():
-                due, file = heapq.heappop(waiting)
-                clients[file].begin(due if every_s else None)
-            events = poll.poll(_A_WHILE_S if not waiting else max(waiting[0][0] - time.perf_counter(), 0.0))
-            now = time.perf_counter()
-            if not events and not waiting and now - heard > _PATIENCE_S:
-                raise TimeoutError(f"The server has been silent for {_PATIENCE_S:g} s.")
-            heard = now if events else heard
-            for file, _ in events:
-                client = clients[file]
-                if not client.read():
-                    continue
-                if client.began >= start + warm_up_s:
-                    seconds.append(client.took_s)
-                if every_s is None:
-                    client.begin()
-                else:
-                    heapq.heappush(waiting, (client.began + every_s, file))
-        return Measured(np.sort(np.array(seconds)), time.perf_counter() - start - warm_up_s)
+        with select.epoll() as poll:
+            for file in clients:
+                poll.register(file, select.EPOLLIN)
+            while not is_over(time.perf_counter() - start):
+                _begin_those_due(turns, clients, paced=every_s is not None)
+                for file in _ready(poll, turns):
+                    client = clients[file]
+                    if not client.read():
+                        continue
+                    if client.began >= start + warm_up_s:
+                        seconds.append(client.took_s)
+                    heapq.heappush(turns, (client.began + every_s if every_s else 0.0, file))
+        wall_s = time.perf_counter() - start - warm_up_s
+        # What is still under way is not counted, but must not go on beside what comes next.
+        for client in clients.values():
+            client.finish()
+        return Measured(np.sort(np.array(seconds)), wall_s)
     finally:
-        poll.close()
         for client in clients.values():
             client.close()
+
+
+def _begin_those_due(turns: list[tuple[float, int]], clients: Mapping[int, _Client], *, paced: bool) -> None:
+    while turns and turns[0][0] <= time.perf_counter():
+        due, file = heapq.heappop(turns)
+        clients[file].begin(due if paced else None)
+
+
+def _ready(poll: select.epoll, turns: Sequence[tuple[float, int]]) -> list[int]:
+    """Files that have something to read by the time of the next turn. Raises TimeoutError where none comes."""
+    if turns:
+        return [file for file, _ in poll.poll(max(turns[0][0] - time.perf_counter(), 0.0))]
+    events = poll.poll(_PATIENCE_S)
+    if not events:
+        raise TimeoutError(f"The server has been silent for {_PATIENCE_S:g} s.")
+    return [file for file, _ in events]
 
 
 class _Client:
@@ -199,6 +205,7 @@ class _Client:
         self.socket = socket.create_connection((address.host, address.port), timeout=_PATIENCE_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._operations = operations
+        self._busy = False
         self._got = bytearray()
         self._length: int | None = None
         """Of the whole answer, once its head is there; -1 where chunks end it."""
@@ -206,6 +213,7 @@ class _Client:
     def begin(self, due: float | None = None) -> None:
         """The next operation, late since `due` where that is given."""
         self.began = time.perf_counter() if due is None else due
+        self._busy = True
         self._operation = self._operations()
         self._send(next(self._operation))
 
@@ -222,8 +230,14 @@ class _Client:
             self._send(self._operation.send(Answer(int(head[9:12]), head, body)))
         except StopIteration:
             self.took_s = time.perf_counter() - self.began
+            self._busy = False
             return True
         return False
+
+    def finish(self) -> None:
+        """Waits for the end of what is under way, if anything."""
+        while self._busy:
+            self.read()
 
     def close(self) -> None:
         self.socket.close()
