@@ -39,7 +39,7 @@ test: browser ## Every test but the faults, against real SQLite, Postgres, Valke
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --ignore=tests/faults
 
 test-faults: setup-test ## Labs of real processes that are killed, frozen and cut off: nothing is lost, nothing counted twice
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest tests/faults
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadgroup tests/faults
 
 fuzz: setup-test ## A thousand requests of every kind that the API's document allows, or does not; takes half an hour (FUZZ="--cases 50")
 	@$(BIN)/python -m tests.fuzz $(FUZZ)

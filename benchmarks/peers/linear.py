@@ -23,7 +23,7 @@ def pieces(spec: ExperimentSpec) -> Sequence[Stack]:
 def train(stack: Stack, *, recording: bool, device: str) -> Trained:
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         raise RuntimeError("The peer 'linear' needs a PyTorch with oneDNN; this one has none.")
-    return multiply(_linear, stack, recording=recording, device=device)
+    return multiply(_linear, stack, recording=recording, device=device, transposed=True)
 
 
 def _linear(a: Tensor, b: Tensor, _: Tensor) -> None:

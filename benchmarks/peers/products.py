@@ -1,7 +1,8 @@
 """The bare matrix products of the job, by `torch.bmm`, in the engine's stacks: no activation, no loss, no update.
 
 Of every layer at every step W x, dW and dx (the inputs' dx excepted); and where it records, the same on the probe and
-W x on the test set. Each goes from buffers of its own, as in the engine, so caches hold no more than there.
+W x on the test set. Each goes from buffers of its own, as in the engine, so caches hold no more than there; and from
+the layout that is quickest, which no training can have for all three without transposing its weights.
 """
 
 from __future__ import annotations
@@ -38,19 +39,19 @@ def _bmm(a: Tensor, b: Tensor, out: Tensor) -> None:
 
 
 @torch.inference_mode()
-def multiply(product: Product, stack: Stack, *, recording: bool, device: str) -> Trained:
-    """All products of a stack's job, by `product`."""
+def multiply(product: Product, stack: Stack, *, recording: bool, device: str, transposed: bool = False) -> Trained:
+    """All products of a stack's job, by `product`; W x reads W through a transposed view where it is `transposed`."""
     arm, m = stack.shape, len(stack.runs)
     _, n_test = arm.sizes
-    batch = _layers(arm, m, arm.batch_size, device)
+    batch = _layers(arm, m, arm.batch_size, device, transposed)
     for _ in range(arm.steps):
         _forward(batch, product)
         _backward(batch, product)
     if recording:
         per_part = max(_PROBE_NUMBERS // (stack.probe_size * arm.network.width), 1)
-        probe = {n: _layers(arm, n, stack.probe_size, device) for n in set(_sizes(m, per_part))}
+        probe = {n: _layers(arm, n, stack.probe_size, device, transposed) for n in set(_sizes(m, per_part))}
         rows = max(_TEST_NUMBERS // (m * arm.network.width), 1)
-        test = {n: _layers(arm, m, n, device) for n in set(_sizes(n_test, rows))}
+        test = {n: _layers(arm, m, n, device, transposed) for n in set(_sizes(n_test, rows))}
         for _ in stack.recorded_steps:
             for n in _sizes(m, per_part):
                 _forward(probe[n], product)
@@ -62,9 +63,10 @@ def multiply(product: Product, stack: Stack, *, recording: bool, device: str) ->
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """The factors and products of one layer: w (M, out, in), x (M, B, in), delta (M, B, out)."""
+    """The factors and products of one layer: w (M, out, in), the same transposed, x (M, B, in), delta (M, B, out)."""
 
     w: Tensor
+    w_transposed: Tensor
     x: Tensor
     delta: Tensor
     z: Tensor
@@ -72,7 +74,7 @@ class _Layer:
     d_x: Tensor
 
 
-def _layers(arm: Arm, m: int, n_samples: int, device: str) -> list[_Layer]:
+def _layers(arm: Arm, m: int, n_samples: int, device: str, transposed: bool) -> list[_Layer]:
     widths = [arm.n_inputs, *[arm.network.width] * arm.network.depth, arm.n_outputs]
 
     def numbers(*size: int) -> Tensor:
@@ -80,7 +82,8 @@ def _layers(arm: Arm, m: int, n_samples: int, device: str) -> list[_Layer]:
 
     return [
         _Layer(
-            w=numbers(n_out, n_in),
+            w=(w := numbers(n_out, n_in)),
+            w_transposed=w.mT if transposed else w.mT.contiguous(),
             x=numbers(n_samples, n_in),
             delta=numbers(n_samples, n_out),
             z=numbers(n_samples, n_out),
@@ -93,7 +96,7 @@ def _layers(arm: Arm, m: int, n_samples: int, device: str) -> list[_Layer]:
 
 def _forward(layers: list[_Layer], product: Product) -> None:
     for layer in layers:
-        product(layer.x, layer.w.mT, layer.z)
+        product(layer.x, layer.w_transposed, layer.z)
 
 
 def _backward(layers: list[_Layer], product: Product) -> None:

@@ -30,6 +30,16 @@ from tests.servers import Server, start_postgres, start_redis, start_valkey
 hypothesis_settings.register_profile("red", phases=(Phase.generate,))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of one lab belong to one process, so that labs are disturbed side by side and each is started once."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            item.add_marker(pytest.mark.xdist_group(str(parameters.get("running_lab", "others"))))
+
+
 @pytest.fixture(scope="session")
 def undisturbed(migrated_sqlite: Path) -> Iterator[Undisturbed]:
     path = shutil.copy(migrated_sqlite, migrated_sqlite.with_name("undisturbed.sqlite"))
