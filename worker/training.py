@@ -202,8 +202,7 @@ def _advance(
         if training.step >= step:
             return
         recording.write_if_due()
-        if checkpoints.is_due:
-            recording.write()
+        if checkpoints.is_due and recording.try_to_write():
             checkpoints.keep(training, recording.written_step)
         started = time.monotonic()
         training.advance_to(min(step, training.step + piece))

@@ -18,11 +18,15 @@ from tests.builders import a_spec
 from tests.outages import outage
 from tests.worker.test_checkpoints import until
 from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted
+from worker import recording
 from worker.attempt import is_out_of_reach
 from worker.training import train_next
 
 
-def test_a_worker_rides_out_an_outage_and_records_what_it_trained(database: Database) -> None:
+def test_a_worker_trains_through_an_outage_and_records_what_it_trained(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "OUT_OF_REACH_S", 0.05)
     spec = a_spec(steps=600, points=40)
     undisturbed = submitted(database, spec)
     train_next(a_workplace(database))
@@ -42,6 +46,8 @@ def test_a_worker_rides_out_an_outage_and_records_what_it_trained(database: Data
 
     assert waiting
     assert not trainer.is_alive()
+    # Steps were trained and kept in memory, one after the other; at its end the worker waited to write them.
+    assert max(log["n_steps"] for log in logs if log["event"] == "recording_waits") > 2
     assert "transaction_waits" in {log["event"] for log in logs}
     assert [(stack.state, stack.attempt, stack.losses) for stack in rows(database, Stack)] == [("succeeded", 1, 0)] * 2
     assert numbers(database, disturbed) == numbers(database, undisturbed)
