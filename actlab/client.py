@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
-from actlab.errors import TimedOut
+from actlab.errors import LabError, TimedOut
 from actlab.http import Connection
 from actlab.news import LONGEST_S, News
 
@@ -42,15 +42,16 @@ OUTAGE_S = 120.0
 
 
 class Lab:
-    """A lab at an address: `url`, or ACTLAB_URL, or this machine's port 8000.
+    """A lab at an address: `url`, or ACTLAB_URL, or this machine's port 8000. Where it asks for a token: `token`, or
+    ACTLAB_TOKEN, or what the file ACTLAB_TOKEN_FILE holds.
 
     Methods raise `actlab.errors.Refused` where the lab says no, and `Unreachable` where none answers.
     """
 
-    def __init__(self, url: str | None = None, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, url: str | None = None, *, token: str | None = None, timeout_s: float = 30.0) -> None:
         self.url = (url or os.environ.get("ACTLAB_URL") or DEFAULT_URL).rstrip("/")
         self._timeout_s = timeout_s
-        self._connection = Connection(self.url, timeout_s=timeout_s)
+        self._connection = Connection(self.url, token=token or _token(), timeout_s=timeout_s)
 
     def __enter__(self) -> Lab:
         return self
@@ -283,6 +284,18 @@ class Lab:
             for name, values in page["columns"].items():
                 columns.setdefault(name, []).extend(values)
         return columns
+
+
+def _token() -> str | None:
+    if token := os.environ.get("ACTLAB_TOKEN"):
+        return token.strip()
+    file = os.environ.get("ACTLAB_TOKEN_FILE")
+    if not file:
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"ACTLAB_TOKEN_FILE: {file!r} cannot be read: {error}.") from error
 
 
 def _path(experiment_id: str, *parts: str) -> str:

@@ -23,7 +23,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class Connection:
     """A pool of connections to one lab. Every request it sends may be repeated: those that create carry their key."""
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
+    def __init__(self, url: str, *, timeout_s: float, token: str | None = None) -> None:
         address = urlsplit(url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise LabError(f"The lab's address {url!r} is not one: it reads like http://127.0.0.1:8000.")
@@ -33,7 +33,7 @@ class Connection:
             base_url=url,
             timeout=timeout_s,
             trust_env=address.hostname not in LOOPBACK,
-            headers={"Accept": "application/json, application/problem+json"},
+            headers={"Accept": "application/json, application/problem+json", **_authorization(token)},
         )
 
     def close(self) -> None:
@@ -108,6 +108,14 @@ class Connection:
                 "or say with --url or ACTLAB_URL where one is."
             )
         return Unreachable(f"The lab at {self._url} stopped answering ({str(error) or type(error).__name__}).")
+
+
+def _authorization(token: str | None) -> dict[str, str]:
+    if token is None:
+        return {}
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise LabError("The token is not one: it is a word of letters and digits that begins with actlab_.")
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _accepted(answer: httpx.Response) -> httpx.Response:

@@ -48,6 +48,14 @@ class NotInstalled(LabError):
     """The work needs a package that is not installed where it runs."""
 
 
+class QuotaReached(LabError):
+    """Whoever asks has as much under way as they may; `retry_after_s` says when to ask again."""
+
+    def __init__(self, sentence: str, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(sentence)
+
+
 class Unavailable(LabError):
     """A part the lab needs cannot be reached now."""
 

@@ -9,6 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from service import (
     analysis,
+    auth,
     catalog,
     claims,
     conclusions,
@@ -24,13 +25,13 @@ from service import (
     results,
     rows,
 )
-from service.openapi import Api
+from service.openapi import BEARER, Api
 from service.parts import Parts, keep
 from service.rendered import Rendered
 from service.watch import Watch
 from store.database import Database
 from store.queue import Hints
-from store.settings import Settings
+from store.settings import TOKENS, Settings
 from store.versions import Versions
 
 
@@ -54,6 +55,8 @@ def create_app(settings: Settings) -> Flask:
         "OPENAPI_URL_PREFIX": "/",
         "MAX_CONTENT_LENGTH": settings.max_body_bytes,
     }
+    if settings.auth == TOKENS:
+        app.config["API_SPEC_OPTIONS"] = {"security": [{BEARER: []}]}
     database = Database.connect(settings.database_url)
     watch = Watch(database, places=settings.max_streams)
     hints = Hints(settings)
@@ -61,6 +64,7 @@ def create_app(settings: Settings) -> Flask:
     metrics.register(app, database, hints)
     conclusions.register(app)
     guards.register(app)
+    auth.register(app, database)
     problems.register(app)
     app.register_blueprint(docs.blueprint)
     api = Api(app)

@@ -16,6 +16,7 @@ from lab.errors import NotFound, shown
 from lab.plan import plan
 from service import rounds
 from service.answers import page_of
+from service.auth import bearer, check_quotas
 from service.blueprint import Blueprint
 from service.claim_answers import ClaimAnswer, RoundAnswer, VerdictAnswer
 from service.claim_requests import RoundSchema, VerdictQuery
@@ -58,7 +59,11 @@ def ask(given: dict[str, Any], claim: str) -> Any:
             if given["round"] is None
             else rounds.of_round(session, known, given["round"])
         )
-        asked = [submissions.submit(session, spec, plan(spec, limits())) for spec in rounds.requests(known, progress)]
+        asked = [
+            submissions.submit(session, spec, plan(spec, limits()), owner=bearer().name)
+            for spec in rounds.requests(known, progress)
+        ]
+        check_quotas(session)
         answer = _round(known, progress, asked)
     parts().hints.send(sum(experiment.n_stacks for experiment in asked))
     return answer, {"Location": url_for("claims.verdict", claim=claim)}

@@ -11,6 +11,7 @@ from lab.errors import Conflict, FieldError, InvalidRequest, NotFound, Unavailab
 from lab.plan import Plan, plan
 from lab.spec import ExperimentSpec, request_digest
 from service.answers import CancelledAnswer, DryRunAnswer, EventAnswer, ExperimentAnswer, page_of
+from service.auth import bearer, check_quotas, owner_filter
 from service.blueprint import Blueprint
 from service.parts import limits, parts
 from service.query_strings import CancelQuery, ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
@@ -43,8 +44,9 @@ def submit(spec: ExperimentSpec, query: dict[str, Any], headers: dict[str, Any])
         return jsonify(DryRunAnswer().dump(_dry_run(spec, planned)))
     try:
         with parts().database.writing() as session:
-            experiment = submissions.submit(session, spec, planned, idempotency_key=headers["key"])
+            experiment = submissions.submit(session, spec, planned, owner=bearer().name, idempotency_key=headers["key"])
             _check_same(experiment, spec, headers["key"])
+            check_quotas(session)
             answer = experiment_json(experiment, submissions.counts(session, experiment.id))
     except CommitUnknown:
         if not _is_kept(answer["id"]):
@@ -106,7 +108,9 @@ def cancel_found(query: dict[str, Any]) -> dict[str, Any]:
     """
     del query["everything"]
     with parts().database.reading() as session:
-        found = submissions.still_open(session, ExperimentFilters(**query), limit=_MOST_CANCELLED + 1)
+        found = submissions.still_open(
+            session, ExperimentFilters(**query, owner=owner_filter()), limit=_MOST_CANCELLED + 1
+        )
     cancelled = sum(_cancelled(experiment_id) for experiment_id in found[:_MOST_CANCELLED])
     return {"cancelled": cancelled, "more": len(found) > _MOST_CANCELLED}
 
@@ -128,6 +132,7 @@ def retry(experiment_id: Any) -> Any:
     """Run again what failed or was cancelled; what succeeded stays."""
     with parts().database.writing() as session:
         experiment, n_stacks = retries.retry(session, str(experiment_id))
+        check_quotas(session)
         answer = experiment_json(experiment, submissions.counts(session, experiment.id))
     parts().hints.send(n_stacks)
     return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
@@ -144,6 +149,7 @@ def extend(given: dict[str, Any], experiment_id: Any) -> Any:
     """
     with parts().database.writing() as session:
         experiment, n_stacks = replicates.extend(session, str(experiment_id), limits=limits(), **given)
+        check_quotas(session)
         answer = experiment_json(experiment, submissions.counts(session, experiment.id))
     parts().hints.send(n_stacks)
     return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}

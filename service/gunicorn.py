@@ -55,9 +55,10 @@ def on_exit(server: Any) -> None:  # noqa: ARG001 - the hook's signature
 def when_ready(server: Any) -> None:
     """Sockets also come from the command line and from whoever started the program; nothing is served before this."""
     for listener in server.LISTENERS:
-        if not (settings.trust_network or _is_local(listener.sock)):
+        if not (settings.guarded or _is_local(listener.sock)):
             sys.exit(
-                f"The API asks nobody who they are, so without ACTLAB_TRUST_NETWORK=yes it does not serve {listener}."
+                "The API asks nobody who they are, so it does not serve "
+                f"{listener} without ACTLAB_AUTH=tokens (or ACTLAB_TRUST_NETWORK=yes)."
             )
 
 

@@ -13,6 +13,10 @@ from flask import Flask
 from service import problems
 from service.fields import Field
 
+BEARER = "bearer"
+# As service/auth.py has it.
+_OPEN = ("/healthz", "/readyz")
+
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
     """flask-smorest's, with the lab's problems in place of its own errors."""
@@ -23,6 +27,8 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
     def __init__(self, app: Flask) -> None:
         super().__init__(app, spec_kwargs={"extra_plugins": [Refusals()]})
         self.ma_plugin.converter.add_attribute_function(described)
+        scheme = {"type": "http", "scheme": "bearer", "description": "Needed where ACTLAB_AUTH is tokens."}
+        self.spec.components.security_scheme(BEARER, scheme)
 
     def _register_responses(self) -> None:
         for status in HTTPStatus:
@@ -49,6 +55,8 @@ class Refusals(BasePlugin):
     def operation_helper(self, path: str | None = None, operations: Any = None, **_: Any) -> None:
         for method, operation in (operations or {}).items():
             answers = operation.setdefault("responses", {})
+            if path in _OPEN:
+                operation["security"] = []
             for status in _refusals(path or "", method, operation):
                 answers.setdefault(status, HTTPStatus(status).name)
             if any(parameter.get("in") == "query" for parameter in operation.get("parameters", [])):
@@ -68,8 +76,10 @@ def described(_: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) -> dict[
 def _refusals(path: str, method: str, operation: Any) -> list[int]:
     # 422 everywhere: a query parameter that is not known is refused also where none is.
     statuses = [400, 413, 422, 500, 503]
-    if method != "get":
-        statuses += [403]
+    if path not in _OPEN:
+        statuses += [401, 403]
+    if method == "post":
+        statuses += [429]
     if "requestBody" in operation:
         statuses += [415]
     if "{" in path:

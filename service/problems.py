@@ -13,7 +13,7 @@ import structlog
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
-from lab.errors import Conflict, FieldError, InvalidRequest, NotFound, Unavailable, shown
+from lab.errors import Conflict, FieldError, InvalidRequest, NotFound, QuotaReached, Unavailable, shown
 from service.fields import NOTHING
 
 MEDIA_TYPE = "application/problem+json"
@@ -65,6 +65,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(InvalidRequest, _invalid)
     app.register_error_handler(NotFound, lambda error: problem(404, str(error)))
     app.register_error_handler(Conflict, lambda error: problem(409, str(error)))
+    app.register_error_handler(QuotaReached, _quota_reached)
     app.register_error_handler(Unavailable, lambda error: _unavailable(str(error)))
     for kind in (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError):
         app.register_error_handler(kind, _database_down)
@@ -76,6 +77,10 @@ def _invalid(error: InvalidRequest) -> Response:
     fields = list(dict.fromkeys(entry.field for entry in error.errors))
     more = f" and {len(fields) - 10} more" if len(fields) > 10 else ""
     return problem(422, f"Not allowed: {', '.join(fields[:10])}{more}.", errors=error.errors)
+
+
+def _quota_reached(error: QuotaReached) -> Response:
+    return problem(429, str(error), headers={"Retry-After": str(error.retry_after_s)})
 
 
 def _unavailable(sentence: str) -> Response:

@@ -10,9 +10,11 @@ from typing import Any, NoReturn, TypeVar
 
 from lab.errors import LabError
 from lab.limits import Limits
-from store.variables import BIND, COUNT, DEVICE, FLAG, NAMES, POSITIVE, TEXT, WHOLE, Kind, is_local
+from store.quotas import Quotas
+from store.variables import AUTH, BIND, COUNT, DEVICE, FLAG, NAMES, POSITIVE, TEXT, WHOLE, Kind, is_local
 
 PREFIX = "ACTLAB_"
+TOKENS = "tokens"
 Default = TypeVar("Default")
 
 
@@ -34,8 +36,10 @@ class Settings:
     key_prefix: str = _setting("actlab:", TEXT)
     bind: str = _setting("127.0.0.1:8000", BIND)
     """Where the API listens."""
+    auth: str = _setting("off", AUTH)
+    """`tokens`: every request carries one. `off`: whoever can reach the API may do everything."""
     trust_network: bool = _setting(False, FLAG)
-    """Whether whoever can reach the API may do everything: it does not ask who they are."""
+    """Whether the API may listen beyond loopback without asking anybody for a token."""
     allowed_hosts: tuple[str, ...] = _setting(("127.0.0.1", "localhost", "[::1]"), NAMES)
     """Host headers the API answers to, without port."""
     device: str = _setting("cpu", DEVICE)
@@ -66,8 +70,23 @@ class Settings:
     """Event streams and long polls that one process of the API holds open: each takes a thread."""
     stream_heartbeat_s: float = _setting(15.0, POSITIVE)
     """A stream without news says after so long that it lives."""
+    quota_runs: int = _setting(100_000, COUNT)
+    """Runs of one token that may be queued and running."""
+    quota_cost: int = _setting(10**17, COUNT)
+    """Operations of one token that may be queued and running."""
+    quota_experiments_per_minute: int = _setting(600, COUNT)
+    """Experiments that one token may ask for within a minute."""
     limits: Limits = field(default_factory=Limits)
     """Each bound on a request is a setting of its own: ACTLAB_LIMIT_DEPTH, ACTLAB_LIMIT_COST, ..."""
+
+    @property
+    def quotas(self) -> Quotas:
+        return Quotas(self.quota_runs, self.quota_cost, self.quota_experiments_per_minute)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the API may listen where others reach it."""
+        return self.auth == TOKENS or self.trust_network
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -96,9 +115,10 @@ def _check_together(settings: Settings) -> None:
     if settings.heartbeat_s >= settings.lease_s / 2:
         half = f"less than half of {_variable('lease_s')}, which is {settings.lease_s:g}"
         _refuse("heartbeat_s", f"{settings.heartbeat_s:g}", half)
-    if not settings.trust_network and not is_local(settings.bind):
-        trusting = f"{_variable('trust_network')}=yes where everybody who can reach it may do everything"
-        _refuse("bind", settings.bind, f"a loopback address, for the API asks nobody who they are; or {trusting}")
+    if not settings.guarded and not is_local(settings.bind):
+        asking = f"with {_variable('auth')}={TOKENS} any address"
+        trusting = f"with {_variable('trust_network')}=yes too, where everybody who reaches it may do everything"
+        _refuse("bind", settings.bind, f"a loopback address, while nobody is asked for a token; {asking}; {trusting}")
 
 
 def _refuse(name: str, given: str, allowed: str) -> NoReturn:

@@ -30,6 +30,7 @@ class ExperimentFilters:
     dataset: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,8 @@ def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[sa.Col
     yield Experiment.deleted_at.is_(None)
     if filters.state is not None:
         yield Experiment.state == filters.state
+    if filters.owner is not None:
+        yield Experiment.owner == filters.owner
     if filters.tag is not None:
         yield has_tag(session, filters.tag)
     if filters.name is not None:

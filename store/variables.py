@@ -68,6 +68,7 @@ def _refuse() -> Any:
 
 
 TEXT = Kind("text", str)
+AUTH = Kind("off or tokens", _matching(re.compile(r"off|tokens")))
 NAMES = Kind("names between commas, at least one", _names)
 WHOLE = Kind("a whole number, 0 or more", _whole(0))
 COUNT = Kind("a whole number, 1 or more", _whole(1))

@@ -1,4 +1,4 @@
-"""The command `actlab`: one file per group of commands. Everything but `up` and `demo` talks HTTP to a lab."""
+"""The command `actlab`: one file per group of commands. Everything but `up`, `demo` and `token` talks HTTP to a lab."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from actlab.cli.frame import Speaking
 from actlab.cli.local import demo, up
 from actlab.cli.results import compare, export, predictions, report
 from actlab.cli.run import run
+from actlab.cli.tokens import token
 
 
 @click.group(cls=Speaking, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -45,5 +46,6 @@ for command in (
     retry,
     replicates,
     delete,
+    token,
 ):
     main.add_command(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -101,9 +101,9 @@ def valkey_binary() -> Path:
         raise CannotStart(f"There is no Valkey server for this machine: {error}") from error
 
 
-def check_parts() -> None:
+def check_parts(parts: Sequence[str] = PARTS) -> None:
     """Raises CannotStart where this installation is the client only, or lacks a part of the server."""
-    missing = [name for name in PARTS if find_spec(name) is None]
+    missing = [name for name in parts if find_spec(name) is None]
     if missing:
         raise CannotStart(
             f"A lab cannot run from this installation; it lacks {', '.join(missing)}. "

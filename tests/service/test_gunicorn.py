@@ -77,9 +77,19 @@ def test_a_socket_of_a_network_that_is_handed_over_is_refused_too() -> None:
     assert "Booting worker" not in refused.stderr
 
 
-@pytest.mark.parametrize(("bind", "trust_network"), [("127.0.0.1:0", "no"), ("[::1]:0", "no"), ("0.0.0.0:0", "yes")])
-def test_loopback_or_a_trusted_network_may_be_configured(bind: str, trust_network: str) -> None:
-    assert started("--check-config", ACTLAB_BIND=bind, ACTLAB_TRUST_NETWORK=trust_network).returncode == 0
+@pytest.mark.parametrize(
+    ("bind", "name", "value"),
+    [
+        ("127.0.0.1:0", "AUTH", "off"),
+        ("[::1]:0", "AUTH", "off"),
+        ("0.0.0.0:0", "AUTH", "tokens"),
+        ("0.0.0.0:0", "TRUST_NETWORK", "yes"),
+    ],
+)
+def test_loopback_or_tokens_or_a_trusted_network_may_be_configured(bind: str, name: str, value: str) -> None:
+    environ = {"ACTLAB_BIND": bind, f"ACTLAB_{name}": value}
+
+    assert started("--check-config", handed=(), **environ).returncode == 0
 
 
 @pytest.mark.parametrize(

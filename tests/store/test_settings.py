@@ -67,6 +67,9 @@ def test_settings_are_read_by_their_kind() -> None:
         ("TRUST_NETWORK", "true"),
         ("TRUST_NETWORK", "Yes"),
         ("TRUST_NETWORK", ""),
+        ("AUTH", "on"),
+        ("AUTH", ""),
+        ("QUOTA_RUNS", "0"),
         ("BIND", ""),
         ("BIND", ":8000"),
         ("BIND", "8000"),
@@ -89,6 +92,7 @@ def test_an_address_that_others_can_reach_has_to_be_asked_for_twice(bind: str) -
     with pytest.raises(InvalidSettings, match=r"^ACTLAB_BIND: given .*ACTLAB_TRUST_NETWORK=yes"):
         Settings.from_environ({"ACTLAB_BIND": bind})
 
+    assert Settings.from_environ({"ACTLAB_BIND": bind, "ACTLAB_AUTH": "tokens"}).bind == bind
     assert Settings.from_environ({"ACTLAB_BIND": bind, "ACTLAB_TRUST_NETWORK": "yes"}).bind == bind
 
 

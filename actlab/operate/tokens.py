@@ -1,0 +1,77 @@
+"""`actlab token`: tokens are made and revoked beside the database, never over the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from actlab.operate.errors import CannotStart
+from actlab.operate.processes import check_parts
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+def create(name: str, scopes: Sequence[str], *, days: int | None, data: Path | None) -> None:
+    """Prints the token, and only that, on standard output."""
+    from store import tokens
+
+    with _writing(data) as session:
+        text = tokens.create(session, name, scopes, days=days)
+    click.echo(f"Token {name!r} ({', '.join(scopes)}). It is shown this once:", err=True)
+    click.echo(text)
+
+
+def list_tokens(*, data: Path | None) -> None:
+    from store import tokens
+
+    with _writing(data) as session:
+        for token in tokens.list_tokens(session):
+            ends = f"expires {token.expires_at:%Y-%m-%d %H:%M} UTC" if token.expires_at else "does not expire"
+            state = f"revoked {token.revoked_at:%Y-%m-%d %H:%M} UTC" if token.revoked_at else ends
+            click.echo(f"{token.name}\t{','.join(token.scopes)}\t{state}")
+
+
+def revoke(name: str, *, data: Path | None) -> None:
+    from store import tokens
+
+    with _writing(data) as session:
+        tokens.revoke(session, name)
+    click.echo(f"Token {name!r} is revoked; within 5 seconds no API process takes it any more.")
+
+
+@contextmanager
+def _writing(data: Path | None) -> Iterator[Session]:
+    """A transaction on the record of the lab in the folder `data`, or of ACTLAB_DATABASE_URL. Raises CannotStart."""
+    check_parts(("store", "sqlalchemy"))
+    from sqlalchemy.exc import DBAPIError
+
+    from lab.errors import LabError as ServerError
+    from store.database import Database
+
+    database = Database.connect(_url(data))
+    try:
+        with database.writing() as session:
+            yield session
+    except ServerError as error:
+        raise CannotStart(str(error)) from error
+    except DBAPIError as error:
+        raise CannotStart(f"The lab's database cannot be used: {error.orig}") from error
+    finally:
+        database.close()
+
+
+def _url(data: Path | None) -> str:
+    from sqlalchemy import URL
+
+    if data is None and (url := os.environ.get("ACTLAB_DATABASE_URL")):
+        return url
+    database = (data or Path("lab-data")) / "actlab.sqlite"
+    if not database.is_file():
+        raise CannotStart(f"There is no lab in {database.parent}. Say where it is with --data or ACTLAB_DATABASE_URL.")
+    return URL.create("sqlite", database=str(database)).render_as_string()
