@@ -109,8 +109,25 @@ class EventAnswer(Answer):
     reason = or_null(Text)
 
 
+class ForecastAnswer(Answer):
+    """How long the work would take, by what this lab has measured."""
+
+    seconds = or_null(Number, "Of the processes together, with nothing else to do; null where too little is measured.")
+    low = or_null(
+        Number,
+        "Of the measured stacks, each predicted from the others, four in five took between low and high, as shares of "
+        "seconds.",
+    )
+    high = or_null(Number)
+    busy_s = or_null(Number, "Added up over the processes.")
+    processes = Whole(metadata={"description": "Training processes seen in the last ten minutes."})
+    measured = Whole(metadata={"description": "Finished stacks that it is made from: the newest, 200 at most."})
+    note = Text(metadata={"description": "What it lacks; empty where nothing."})
+
+
 class DryRunAnswer(Answer):
     plan = ma.fields.Nested(PlanAnswer)
+    forecast = ma.fields.Nested(ForecastAnswer)
     spec = ma.fields.Nested(ExperimentSchema)
     arms = ma.fields.List(ma.fields.Nested(ArmAnswer))
 

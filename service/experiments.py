@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response, jsonify, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 
 from lab.errors import Conflict, FieldError, InvalidRequest, NotFound, Unavailable
+from lab.forecast import Load, forecast
 from lab.plan import Plan, plan
 from lab.spec import ExperimentSpec, request_digest
 from service.answers import CancelledAnswer, DryRunAnswer, EventAnswer, ExperimentAnswer, page_of
@@ -17,7 +19,7 @@ from service.parts import limits, parts
 from service.query_strings import CancelQuery, ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
 from service.rendering import arm_json, event_json, experiment_json, plan_json
 from service.schemas import ChangeSchema, ExperimentSchema, ReplicatesSchema
-from store import deletions, replicates, retries, submissions, work
+from store import deletions, pace, replicates, retries, submissions, work
 from store.database import CommitUnknown
 from store.history import history
 from store.models import Experiment
@@ -47,7 +49,8 @@ def submit(spec: ExperimentSpec, query: dict[str, Any], headers: dict[str, Any])
             experiment = submissions.submit(session, spec, planned, owner=bearer().name, idempotency_key=headers["key"])
             _check_same(experiment, spec, headers["key"])
             check_quotas(session)
-            answer = experiment_json(experiment, submissions.counts(session, experiment.id))
+            counts = submissions.counts_when_new(experiment) or submissions.counts(session, experiment.id)
+            answer = experiment_json(experiment, counts)
     except CommitUnknown:
         if not _is_kept(answer["id"]):
             raise
@@ -211,4 +214,12 @@ def _check_same(experiment: Experiment, spec: ExperimentSpec, key: str | None) -
 def _dry_run(spec: ExperimentSpec, planned: Plan) -> dict[str, Any]:
     experiment = submissions.drafted(spec, planned)
     arms = [work.drafted_arm(arm) for arm in planned.arms]
-    return {"plan": plan_json(experiment), "spec": experiment.spec, "arms": [arm_json(arm) for arm in arms]}
+    with parts().database.reading() as session:
+        measured, processes = pace.measured(session), pace.processes(session)
+    loads = [Load(stack.cost_flops, stack.shape.steps) for stack in planned.stacks]
+    return {
+        "plan": plan_json(experiment),
+        "forecast": asdict(forecast(loads, measured, processes)),
+        "spec": experiment.spec,
+        "arms": [arm_json(arm) for arm in arms],
+    }

@@ -96,6 +96,18 @@ class Experiment(Base):
     deleted_at: Mapped[datetime | None]
 
 
+class ExperimentLabel(Base):
+    """What an experiment is found by: its tags, its activations, its data set. `kind` says which."""
+
+    __tablename__ = "experiment_labels"
+
+    kind: Mapped[str] = mapped_column(String(10), primary_key=True)
+    value: Mapped[str] = mapped_column(primary_key=True)
+    experiment_id: Mapped[str] = mapped_column(
+        ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
 class Arm(Base):
     """One setting of everything but the seed. `activation` is its name, `parameters` its settings, `swept` the grid
     point.
@@ -124,13 +136,16 @@ class Stack(Base):
     __tablename__ = "stacks"
     __table_args__ = (
         UniqueConstraint("experiment_id", "generation", "position"),
-        Index("ix_stacks_state_queued_at", "state", "queued_at"),
+        Index("ix_stacks_state_owner_queued_at_id", "state", "owner", "queued_at", "id"),
+        Index("ix_stacks_experiment_id_state", "experiment_id", "state"),
         Index("ix_stacks_state_lease_until", "state", "lease_until"),
         _NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
+    owner: Mapped[str] = mapped_column(default="local")
+    """The experiment's, for a claim that looks at none."""
     position: Mapped[int]
     generation: Mapped[int] = mapped_column(default=0)
     state: Mapped[str] = mapped_column(String(10), default=QUEUED)

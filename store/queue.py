@@ -28,17 +28,18 @@ class Hints:
         self._silent_until = 0.0
 
     def send(self, n: int = 1) -> bool:
-        """Whether the broker took the hints: `n`, and no more than would ever be needed at once. Takes 1.5 s at most,
-        and never raises.
+        """Whether the broker took the hints: `n`, or so many that no more wait than would ever be needed at once. Takes
+        1.5 s at most, and never raises.
         """
         started = time.monotonic()
         if started < self._silent_until:
             return False
         try:
-            for _ in range(min(n, MOST)):
-                self._app.send_task(TASK, queue=QUEUE, ignore_result=True)
-                if time.monotonic() - started > _PATIENCE_S:
-                    break
+            with self._app.producer_pool.acquire(block=True, timeout=_PATIENCE_S) as producer:
+                for _ in range(min(n, MOST - _waiting(producer.connection))):
+                    self._app.send_task(TASK, queue=QUEUE, ignore_result=True, producer=producer)
+                    if time.monotonic() - started > _PATIENCE_S:
+                        break
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the broker, the caller's work is on record
             self._silent_until = time.monotonic() + _PAUSE_S
             _log.warning("hint_not_sent", error=repr(error))
@@ -51,9 +52,7 @@ class Hints:
             return None
         try:
             with self._app.connection_for_write() as connection:
-                # A passive declaration would not find the queue: it does not heed the key prefix.
-                redis: Any = connection.default_channel
-                return int(redis.client.llen(QUEUE))
+                return _waiting(connection)
         except Exception as error:  # noqa: BLE001 - as above
             self._silent_until = time.monotonic() + _PAUSE_S
             _log.warning("hints_not_counted", error=repr(error))
@@ -61,6 +60,11 @@ class Hints:
 
     def close(self) -> None:
         self._app.close()
+
+
+def _waiting(connection: Any) -> int:
+    # A passive declaration would not find the queue: it does not heed the key prefix.
+    return int(connection.default_channel.client.llen(QUEUE))
 
 
 def celery_app(settings: Settings, *, role: Literal["worker", "producer"] = "worker") -> Celery:

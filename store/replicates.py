@@ -40,7 +40,7 @@ def extend(session: Session, experiment_id: str, *, replicates: int, limits: Lim
     session.flush()
     ids = work.arm_ids(session, experiment_id)
     following = generation(session, experiment_id) + 1
-    work.queue(session, experiment_id, added.stacks, ids, generation=following, reason="replicates")
+    work.queue(session, experiment, added.stacks, ids, generation=following, reason="replicates")
     settle(session, experiment_id, actor=API)
     return submissions.get(session, experiment_id), len(added.stacks)
 

@@ -43,6 +43,7 @@ def _queue_again(session: Session, experiment_id: str, ended: Sequence[Stack]) -
     for stack in ended:
         heir = Stack(
             experiment_id=experiment_id,
+            owner=stack.owner,
             position=stack.position,
             generation=following,
             n_runs=stack.n_runs,

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lab.claims.claim import EFFORTS, Effort
+from store.labels import labelled
 from store.models import Experiment
-from store.submissions import has_tag
 
 # A round has up to some thirty experiments: this many hold at least the last fifteen rounds.
 _MOST_EXPERIMENTS = 500
@@ -41,7 +41,7 @@ def tags(claim: str, of: Round) -> tuple[str, ...]:
 
 def rounds(session: Session, claim: str) -> list[Round]:
     """Of the claim with that name, newest first."""
-    tagged = sa.select(Experiment).where(Experiment.deleted_at.is_(None), has_tag(session, f"claim:{claim}"))
+    tagged = sa.select(Experiment).where(Experiment.deleted_at.is_(None), labelled("tag", f"claim:{claim}"))
     newest = tagged.order_by(Experiment.created_at.desc(), Experiment.id.desc()).limit(_MOST_EXPERIMENTS)
     found: dict[tuple[str, str], list[Experiment]] = {}
     for experiment in session.scalars(newest):

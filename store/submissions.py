@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from lab.errors import Conflict, NotFound
+from lab.errors import Conflict, NotFound, Unavailable
 from lab.plan import Plan
 from lab.spec import ExperimentSpec, request_digest
-from store import pages, work
+from store import labels, pages, work
 from store.database import UTCDateTime, database_now
-from store.models import CANCELLED, QUEUED, RUNNING, STATES, TERMINAL, Arm, CheckpointChunk, Experiment, Run, Stack
+from store.models import CANCELLED, QUEUED, RUNNING, STATES, TERMINAL, CheckpointChunk, Experiment, Run, Stack
 from store.transitions import API, BLIND, Change, lock_stacks, note, settle
 
 
@@ -60,37 +61,25 @@ def submit(
     """Writes the experiment and all its work, queued. Where another request has just taken the key, the experiment it
     wrote comes back instead: compare its `request_digest`.
     """
-    experiment = drafted(spec, plan)
-    experiment.owner = owner
+    draft = _columns(spec, plan) | {"owner": owner, "idempotency_key": idempotency_key}
     if idempotency_key is not None:
-        experiment.idempotency_key, experiment.request_digest = idempotency_key, request_digest(spec)
-    try:
-        with session.begin_nested():
-            session.add(experiment)
-    except IntegrityError:
-        taken = None if idempotency_key is None else find_by_key(session, owner, idempotency_key)
+        draft["request_digest"] = request_digest(spec)
+    experiment = _added(session, draft)
+    if experiment is None:
+        taken = find_by_key(session, owner, idempotency_key or "")
         if taken is None:
-            raise
+            raise Unavailable("The experiment with this key was deleted just now: ask once more.")
         return taken
+    labels.label(session, experiment.id, spec)
     arm_ids = work.add_arms(session, experiment.id, plan.arms)
     note(session, experiment.id, [Change()], from_state=None, to_state=QUEUED, actor=API)
-    work.queue(session, experiment.id, plan.stacks, arm_ids)
+    work.queue(session, experiment, plan.stacks, arm_ids)
     return experiment
 
 
 def drafted(spec: ExperimentSpec, plan: Plan) -> Experiment:
     """The experiment as it would be on record."""
-    return Experiment(
-        name=spec.name,
-        tags=list(spec.tags),
-        spec=spec.to_json(),
-        spec_digest=spec.digest,
-        n_arms=len(plan.arms),
-        n_runs=plan.n_runs,
-        n_stacks=len(plan.stacks),
-        cost_flops=plan.cost_flops,
-        steps_total=plan.n_steps,
-    )
+    return Experiment(**_columns(spec, plan))
 
 
 def is_kept(session: Session, experiment_id: str) -> bool:
@@ -126,6 +115,8 @@ def change(session: Session, experiment_id: str, *, name: str | None, tags: Sequ
     changed = ({} if name is None else {"name": name}) | ({} if tags is None else {"tags": list(tags)})
     experiment.spec = experiment.spec | changed
     experiment.name, experiment.tags = experiment.spec["name"], experiment.spec["tags"]
+    if tags is not None:
+        labels.retag(session, experiment_id, tags)
     experiment.version += 1
     session.flush()
     return experiment
@@ -136,7 +127,7 @@ def list_experiments(
 ) -> tuple[list[Experiment], str | None]:
     """A page by time of creation, and the cursor of the next one. Raises InvalidRequest where `after` is no cursor."""
     key = sa.tuple_(Experiment.created_at, Experiment.id)
-    query = sa.select(Experiment).where(*_conditions(session, filters)).limit(limit + 1)
+    query = sa.select(Experiment).where(*_conditions(filters)).limit(limit + 1)
     if after is not None:
         at = sa.tuple_(*_created(after))
         query = query.where(key < at if descending else key > at)
@@ -149,11 +140,9 @@ def list_experiments(
     return found[:limit], pages.cursor(last.created_at.isoformat(), last.id)
 
 
-def has_tag(session: Session, tag: str) -> sa.ColumnElement[bool]:
-    """Whether an experiment carries `tag`, on either database."""
-    each = sa.func.json_array_elements_text if session.get_bind().dialect.name == "postgresql" else sa.func.json_each
-    tags = each(Experiment.tags).table_valued("value")
-    return sa.exists().where(tags.c.value == tag)
+def counts_when_new(experiment: Experiment) -> Counts | None:
+    """Of an experiment to which nothing has happened yet; None where something has."""
+    return Counts({QUEUED: experiment.n_runs}) if experiment.version == 1 else None
 
 
 def counts(session: Session, experiment_id: str) -> Counts:
@@ -184,7 +173,7 @@ def counts_of(session: Session, experiment_ids: Sequence[str]) -> dict[str, Coun
 def still_open(session: Session, filters: ExperimentFilters, *, limit: int) -> list[str]:
     """Ids of experiments that have not ended and were not asked to, of those that the filters leave, oldest first."""
     asked = sa.exists().where(Stack.experiment_id == Experiment.id, Stack.cancel_requested, Stack.state == RUNNING)
-    found = sa.select(Experiment.id).where(*_conditions(session, filters), Experiment.state.in_((QUEUED, RUNNING)))
+    found = sa.select(Experiment.id).where(*_conditions(filters), Experiment.state.in_((QUEUED, RUNNING)))
     return list(session.scalars(found.where(~asked).order_by(Experiment.created_at, Experiment.id).limit(limit)))
 
 
@@ -210,6 +199,27 @@ def stop(session: Session, experiment_id: str) -> None:
     session.execute(running.values(cancel_requested=True), execution_options=BLIND)
 
 
+def _columns(spec: ExperimentSpec, plan: Plan) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "tags": list(spec.tags),
+        "spec": spec.to_json(),
+        "spec_digest": spec.digest,
+        "n_arms": len(plan.arms),
+        "n_runs": plan.n_runs,
+        "n_stacks": len(plan.stacks),
+        "cost_flops": plan.cost_flops,
+        "steps_total": plan.n_steps,
+    }
+
+
+def _added(session: Session, columns: Mapping[str, Any]) -> Experiment | None:
+    """None where the key is taken. Another request that is about to take it is waited for."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    adding = insert(Experiment).values(columns).on_conflict_do_nothing(index_elements=["owner", "idempotency_key"])
+    return session.scalar(adding.returning(Experiment))
+
+
 def _unknown(experiment_id: str) -> NotFound:
     return NotFound(f"There is no experiment {experiment_id!r}.")
 
@@ -227,20 +237,20 @@ def _cancel_queued(session: Session, experiment_id: str) -> None:
     note(session, experiment_id, changes, from_state=QUEUED, to_state=CANCELLED, actor=API)
 
 
-def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[sa.ColumnElement[bool]]:
+def _conditions(filters: ExperimentFilters) -> Iterator[sa.ColumnElement[bool]]:
     yield Experiment.deleted_at.is_(None)
     if filters.state is not None:
         yield Experiment.state == filters.state
     if filters.owner is not None:
         yield Experiment.owner == filters.owner
     if filters.tag is not None:
-        yield has_tag(session, filters.tag)
+        yield labels.labelled("tag", filters.tag)
     if filters.name is not None:
         yield Experiment.name.icontains(filters.name, autoescape=True)
     if filters.activation is not None:
-        yield sa.exists().where(Arm.experiment_id == Experiment.id, Arm.activation == filters.activation)
+        yield labels.labelled("activation", filters.activation)
     if filters.dataset is not None:
-        yield Experiment.spec["dataset"]["name"].as_string() == filters.dataset
+        yield labels.labelled("dataset", filters.dataset)
     if filters.created_after is not None:
         yield Experiment.created_at > filters.created_after
     if filters.created_before is not None:

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lab.plan import Arm as PlannedArm
 from lab.plan import Stack as PlannedStack
-from store.models import QUEUED, Arm, Run, Stack
-from store.transitions import API, Change, note
+from store import bulk
+from store.database import database_now
+from store.models import QUEUED, Arm, Experiment, Run, Stack, Transition
+from store.transitions import API
 
 
 def drafted_arm(arm: PlannedArm) -> Arm:
     """The arm as it would be on record."""
-    return Arm(
-        position=arm.position,
-        label=arm.label,
-        activation=arm.activation.name,
-        parameters=dict(arm.activation.parameters),
-        swept=dict(arm.swept),
-        probe_size=arm.probe_size,
-        baseline_position=arm.baseline,
-    )
+    return Arm(**_columns(arm))
 
 
 def add_arms(session: Session, experiment_id: str, planned: Sequence[PlannedArm]) -> dict[int, int]:
     """Position to id."""
-    arms = [drafted_arm(arm) for arm in planned]
-    for arm in arms:
-        arm.experiment_id = experiment_id
-    session.add_all(arms)
-    session.flush()
-    return {arm.position: arm.id for arm in arms}
+    rows = [{"experiment_id": experiment_id, **_columns(arm)} for arm in planned]
+    return _positions(session, Arm.metadata.tables["arms"], rows)
 
 
 def arm_ids(session: Session, experiment_id: str) -> dict[int, int]:
@@ -43,7 +35,7 @@ def arm_ids(session: Session, experiment_id: str) -> dict[int, int]:
 
 def queue(
     session: Session,
-    experiment_id: str,
+    experiment: Experiment,
     planned: Sequence[PlannedStack],
     arm_ids: Mapping[int, int],
     *,
@@ -53,7 +45,8 @@ def queue(
     """Stacks, their runs, and what the trail says of them. Whoever adds to an experiment on record settles it."""
     stacks = [
         {
-            "experiment_id": experiment_id,
+            "experiment_id": experiment.id,
+            "owner": experiment.owner,
             "generation": generation,
             "position": stack.position,
             "n_runs": len(stack.runs),
@@ -62,21 +55,64 @@ def queue(
         }
         for stack in planned
     ]
-    stack_ids = {
-        position: each
-        for each, position in session.execute(sa.insert(Stack).returning(Stack.id, Stack.position), stacks)
+    stack_ids = _positions(session, Stack.metadata.tables["stacks"], stacks)
+    _add_runs(session, experiment.id, planned, arm_ids, stack_ids)
+    _note_queued(session, experiment.id, generation, reason)
+
+
+def _columns(arm: PlannedArm) -> dict[str, Any]:
+    return {
+        "position": arm.position,
+        "label": arm.label,
+        "activation": arm.activation.name,
+        "parameters": dict(arm.activation.parameters),
+        "swept": dict(arm.swept),
+        "probe_size": arm.probe_size,
+        "baseline_position": arm.baseline,
     }
+
+
+def _positions(session: Session, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+    """Adds the rows. Position to id."""
+    added = session.execute(sa.insert(table).returning(table.c.position, table.c.id), rows)
+    return {row.position: row.id for row in added}
+
+
+def _add_runs(
+    session: Session,
+    experiment_id: str,
+    planned: Sequence[PlannedStack],
+    arm_ids: Mapping[int, int],
+    stack_ids: Mapping[int, int],
+) -> None:
     runs = [
-        {
-            "experiment_id": experiment_id,
-            "arm_id": arm_ids[run.arm.position],
-            "stack_id": stack_ids[stack.position],
-            "stack_position": place,
-            "replicate": run.replicate,
-        }
+        (arm_ids[run.arm.position], stack_ids[stack.position], place, run.replicate)
         for stack in planned
         for place, run in enumerate(stack.runs)
     ]
-    session.execute(sa.insert(Run), runs)
-    changes = [Change(stack_id, generation) for stack_id in stack_ids.values()]
-    note(session, experiment_id, changes, from_state=None, to_state=QUEUED, actor=API, reason=reason)
+    names = ("arm_id", "stack_id", "stack_position", "replicate")
+    numbers = dict(zip(names, np.array(runs, dtype=np.int64).T, strict=True))
+    columns: dict[str, bulk.Column] = {
+        "experiment_id": [experiment_id] * len(runs),
+        **numbers,
+        "state": [QUEUED] * len(runs),
+        "removals": np.zeros(len(runs), dtype=np.int64),
+    }
+    bulk.insert(session, Run.metadata.tables["runs"], columns)
+
+
+def _note_queued(session: Session, experiment_id: str, generation: int, reason: str | None) -> None:
+    """A row of the trail for each stack of the generation."""
+    queued = sa.select(
+        Stack.experiment_id,
+        Stack.id,
+        Stack.generation,
+        sa.literal(QUEUED),
+        sa.literal(API),
+        sa.literal(reason, sa.Text),
+        database_now(),
+    )
+    of = queued.where(Stack.experiment_id == experiment_id, Stack.generation == generation).order_by(Stack.id)
+    names = ("experiment_id", "stack_id", "generation", "to_state", "actor", "reason", "at")
+    trail = Transition.metadata.tables["transitions"]
+    session.execute(sa.insert(trail).from_select(names, of, include_defaults=False))

@@ -99,7 +99,21 @@ def plan(answer: Json) -> RenderableType:
     table = _table("arm", "label")
     for arm in answer["arms"]:
         table.add_row(str(arm["position"]), Text(arm["label"]))
-    return Group(Text(words), table)
+    return Group(Text(words), Text(_forecast(answer["forecast"])), table)
+
+
+def _forecast(told: Json) -> str:
+    if told["seconds"] is None:
+        return str(told["note"])
+    within = f"{_duration(told['low'])} to {_duration(told['high'])}"
+    sentence = f"About {_duration(told['seconds'])} ({within}), by {told['measured']} stacks that were measured here."
+    return f"{sentence} {told['note']}".strip()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def summary(answer: Json, score: str) -> RenderableType:

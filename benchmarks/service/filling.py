@@ -22,7 +22,7 @@ from lab.spec import ActivationSpec, DatasetSpec, ExperimentSpec, NetworkSpec, R
 from store import leases, results, submissions
 from store.database import Database
 from store.leases import Claim, RanOn
-from store.models import Arm, Base, Curve, Experiment, Measurement, Run, UnitChange
+from store.models import Arm, Base, Curve, Experiment, ExperimentLabel, Measurement, Run, UnitChange
 from store.models import Stack as StackRow
 
 # Shares of the units, as relu's networks have them: dead to begin with, and dying or coming back at a recorded step.
@@ -98,6 +98,7 @@ def copied(database: Database, experiment_id: str, n: int, *, rows: bool) -> Non
         new_id = sa.cast(sa.cast(sa.func.md5(sa.func.concat(experiment_id, ":", numbers)), sa.Uuid), sa.String)
         created_at = Experiment.created_at - numbers * sa.literal_column("interval '1 minute'")
         _copy(session, Experiment, Experiment.id == experiment_id, {"id": new_id, "created_at": created_at})
+        _copy(session, ExperimentLabel, ExperimentLabel.experiment_id == experiment_id, {"experiment_id": new_id})
         for table, keys in _KEYS.items():
             values = {name: _shifted(table, name, shifts[of], numbers) for name, of in keys.items()}
             _copy(session, table, table.experiment_id == experiment_id, {"experiment_id": new_id, **values})

@@ -64,11 +64,8 @@ def _compare_trail(model: RecordModel, trail: Iterable[Transition]) -> None:
 
 def _compare_numbers(model: RecordModel, session: Session) -> None:
     """Only a succeeded stack has an outcome, and all of its numbers are of the attempt that ended it."""
-    rows = session.execute(
-        sa.select(Run.stack_id, Measurement.step, Measurement.preactivation_mean).join(
-            Run, Run.id == Measurement.run_id
-        )
-    )
+    of_run = sa.select(Run.stack_id, Measurement.step, Measurement.preactivation_mean)
+    rows = session.execute(of_run.select_from(Measurement).join(Run, Run.id == Measurement.run_id))
     measured = {(stack_id, step): value for stack_id, step, value in rows}
     for stack_id, state, train_loss in session.execute(sa.select(Run.stack_id, Run.state, Run.train_loss)):
         stack = model.stacks[stack_id]

@@ -192,3 +192,18 @@ def test_two_who_cancel_the_same_at_once_share_it(app: Flask, client: FlaskClien
 
     assert {answer.status_code for answer in answers} == {202}
     assert set(_states(client).values()) == {"cancelled"}
+
+
+def test_a_dry_run_says_how_long_by_what_was_measured(client: FlaskClient, database: Database) -> None:
+    request = a_spec().to_json()
+    before = client.post("/v1/experiments?dry_run=true", json=request).get_json()["forecast"]
+    for _ in range(5):
+        trained(database, a_spec())
+
+    after = client.post("/v1/experiments?dry_run=true", json=request).get_json()["forecast"]
+
+    assert (before["seconds"], before["measured"]) == (None, 0)
+    assert "This lab has measured 0 finished stacks" in before["note"]
+    assert (after["processes"], after["measured"], after["note"]) == (1, 5, "")
+    assert 0 < after["low"] <= after["high"]
+    assert after["seconds"] == pytest.approx(after["busy_s"])

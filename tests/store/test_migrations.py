@@ -16,6 +16,8 @@ from store.database import Database
 from store.metrics import RUN_METRICS
 from store.migrate import config, upgrade
 from store.models import Base
+from tests.builders import a_spec
+from tests.store.builders import submitted
 
 VIEWS = {
     "experiments_named",
@@ -46,6 +48,34 @@ def test_a_migration_can_be_undone_and_done_again(database: Database) -> None:
     assert left == {"alembic_version"}
     assert set(made.get_table_names()) == {*Base.metadata.tables, "alembic_version"}
     assert set(made.get_view_names()) == VIEWS
+
+
+def test_experiments_of_an_earlier_version_get_their_labels_owners_and_digests(database: Database) -> None:
+    spec = a_spec("relu", "tanh", name="a", tags=("b", "c"))
+    submitted(database, spec, owner="ann", idempotency_key="k")
+    before = _derived(database)
+
+    command.downgrade(config(database.url), "0005")
+    upgrade(database.url)
+
+    assert _derived(database) == before
+    assert [row[:2] for row in before[0]] == [
+        ("activation", "relu"),
+        ("activation", "tanh"),
+        ("dataset", "digits"),
+        ("tag", "b"),
+        ("tag", "c"),
+    ]
+
+
+def _derived(database: Database) -> list[list[tuple[object, ...]]]:
+    with database.reading() as session:
+        queries = (
+            "SELECT kind, value, experiment_id FROM experiment_labels ORDER BY kind, value",
+            "SELECT id, owner FROM stacks ORDER BY id",
+            "SELECT id, request_digest FROM experiments WHERE request_digest IS NOT NULL",
+        )
+        return [[tuple(row) for row in session.execute(sa.text(query))] for query in queries]
 
 
 def test_every_foreign_key_has_an_index_to_cascade_by() -> None:
