@@ -14,6 +14,8 @@ _MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2, "rmsprop": 1}
 _PROBE_NUMBERS = 2**18
 # Of a singular value decomposition of an m x n matrix, m >= n: about this many times m n^2 operations.
 _SVD = 8
+# Along a segment a network is worked out at four points for each bend, of which a unit has about one; 8 segments.
+_BENDS = 2 * 8 * 4
 
 
 def n_points(arm: Arm, recording: RecordingSpec) -> int:
@@ -24,12 +26,14 @@ def n_points(arm: Arm, recording: RecordingSpec) -> int:
 def flops(arm: Arm, recording: RecordingSpec) -> int:
     """Floating-point operations of one run: training, and at each recorded step the probe and the test set.
 
-    2 per parameter and sample forward, 4 backward; and two singular value decompositions a layer.
+    2 per parameter and sample forward, 4 backward; two singular value decompositions a layer; and, where it is asked
+    for, how the network bends, twice.
     """
     probe, points, width = arm.probe_size, n_points(arm, recording), arm.network.width
     passes = 6 * arm.steps * arm.batch_size + points * (6 * probe + 2 * arm.sizes[1])
     ranks = 2 * arm.network.depth * _SVD * probe * width * min(probe, width)
-    return arm.n_parameters * passes + ranks
+    bends = 2 * _BENDS * arm.network.depth * width if recording.geometry else 0
+    return arm.n_parameters * (passes + bends) + ranks
 
 
 def memory_bytes(arm: Arm, *, n_runs: int = 1) -> int:

@@ -153,6 +153,7 @@ def plan(spec: ExperimentSpec, limits: Limits) -> Plan:
     _check_counts(spec, limits)
     arms = arms_of(spec)
     _check_arms(spec, arms, limits)
+    _check_geometry(spec, arms)
     _check_cost(spec, arms, limits)
     total = spec.replicates * sum(cost.flops(arm, spec.recording) for arm in arms)
     return Plan(arms, tuple(_stacks(spec, arms)), total)
@@ -246,6 +247,17 @@ def _check_arms(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> 
                     )
                 ]
             )
+
+
+MOST_UNITS = 2048
+"""Hidden units of the largest network whose geometry is taken: the units at all breakpoints are held at once."""
+
+
+def _check_geometry(spec: ExperimentSpec, arms: tuple[Arm, ...]) -> None:
+    most = max(arm.network.depth * arm.network.width for arm in arms)
+    if spec.recording.geometry and most > MOST_UNITS:
+        allowed = f"false with more than {MOST_UNITS} hidden units; the largest network has {most}"
+        raise InvalidRequest([FieldError("recording.geometry", True, allowed)])
 
 
 def _check_cost(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> None:

@@ -81,9 +81,12 @@ class TrainingSpec:
 
 @dataclass(frozen=True, slots=True)
 class RecordingSpec:
+    """`geometry` asks how the networks bend, which takes longer than the other measurements."""
+
     points: int = 40
     spacing: str = "log"
     probe_size: int = 512
+    geometry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ class ExperimentSpec:
 
     @classmethod
     def from_json(cls, request: Mapping[str, Any]) -> ExperimentSpec:
-        """The inverse of `to_json`. A network or a training that does not know a field has its default."""
+        """The inverse of `to_json`. A section that does not know a field has its default."""
         activations = tuple(ActivationSpec(*_parts(entry)) for entry in request["activations"])
         labels = [activation.label for activation in activations]
         training: dict[str, Any] = {"steps": None, "epochs": None} | dict(request["training"])

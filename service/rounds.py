@@ -11,8 +11,9 @@ from lab.claims.claim import EFFORTS, Asked, Claim, Effort
 from lab.claims.evidence import Evidence, Results
 from lab.claims.verdict import JudgedClaim, judge
 from lab.errors import Conflict, NotFound, shown
+from lab.plan import arms_of
 from lab.spec import ExperimentSpec, digest_of
-from store import replicates, rounds
+from store import predictions, replicates, rounds
 from store.metrics import metric_values
 from store.models import CANCELLED, FAILED, SUCCEEDED, TERMINAL, Experiment
 from store.rounds import Round
@@ -143,7 +144,18 @@ def _results(session: Session, asked: Asked, experiment: Experiment) -> Results:
         )
         for reading in asked.readings
     }
-    return Results(asked.spec, values)
+    return Results(asked.spec, values, _predicted(session, asked, experiment))
+
+
+def _predicted(session: Session, asked: Asked, experiment: Experiment) -> dict[tuple[int, int, str], float | None]:
+    arms = range(len(arms_of(asked.spec))) if asked.predicted else ()
+    found = predictions.predictions(session, experiment.id, arms)
+    return {
+        (arm, value.layer, value.quantity): value.predicted
+        for arm, values in found.items()
+        for value in values
+        if value.layer is not None and value.quantity in asked.predicted
+    }
 
 
 def _first(values: Values, n: int) -> dict[int, dict[int, float | None]]:

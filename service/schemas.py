@@ -11,7 +11,9 @@ from lab.catalog.activations import ACTIVATIONS
 from lab.catalog.choices import DTYPES, NORMALIZATIONS, OPTIMIZERS, SPACINGS
 from lab.catalog.datasets import DATASETS
 from lab.catalog.initializations import INITIALIZATIONS
+from lab.catalog.measurements import GEOMETRY
 from lab.catalog.schedules import SCHEDULES
+from lab.plan import MOST_UNITS
 from lab.spec import (
     ActivationSpec,
     DatasetSpec,
@@ -113,6 +115,12 @@ class RecordingSchema(SpecSchema):
     points = Whole(2, "points", metadata={"description": "Steps at which to measure, 0 and the last among them."})
     spacing = Choice(SPACINGS)
     probe_size = Whole(1, "probe_size", metadata={"description": "Training inputs on which statistics are taken."})
+    geometry = Flag(
+        metadata={
+            "description": f"Also {', '.join(GEOMETRY)}, at step 0 and the last step. For networks of at most "
+            f"{MOST_UNITS} hidden units."
+        }
+    )
 
 
 class ExperimentSchema(SpecSchema):

@@ -252,6 +252,9 @@ class Measurement(Base):
     weight_norm: Mapped[float | None]
     update_ratio: Mapped[float | None]
     effective_rank: Mapped[float | None]
+    affinity_residual: Mapped[float | None]
+    breakpoints: Mapped[float | None]
+    piece_residual: Mapped[float | None]
     undefined: Mapped[str | None]
     """Why values are null where the definition alone does not say: `name: reason`, joined by `; `."""
 

@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from lab.catalog.predictions import GRADIENT_RATIO
+from lab.catalog.predictions import BREAKPOINTS, GRADIENT_RATIO
 from lab.records import PredictedValue
 from store import bulk
 from store.leases import Claim, hold
@@ -118,6 +118,7 @@ def _at_the_start(experiment_id: str, arms: Collection[int]) -> sa.Select[*tuple
         Measurement.activation_mean,
         Measurement.dead_fraction,
         Measurement.delta_norm,
+        Measurement.breakpoints,
     )
     query = query.join(Run, Run.id == Measurement.run_id).join(Arm, Arm.id == Run.arm_id)
     query = query.where(Run.experiment_id == experiment_id, Run.state == SUCCEEDED, Measurement.step == 0)
@@ -130,6 +131,7 @@ def _quantities(layers: Sequence[Any]) -> Iterator[tuple[Key, float | None]]:
         yield (row.layer, "preactivation_variance"), _mean_square(row.preactivation_mean, row.preactivation_std)
         yield (row.layer, "activation_mean"), row.activation_mean
         yield (row.layer, "dead_fraction"), row.dead_fraction
+        yield (row.layer, BREAKPOINTS), row.breakpoints
     for row, above in pairwise(layers):
         yield (row.layer, GRADIENT_RATIO), gradient_ratio(row.delta_norm, above.delta_norm, 2)
     yield (None, GRADIENT_RATIO), gradient_ratio(layers[0].delta_norm, layers[-1].delta_norm, len(layers))

@@ -28,13 +28,13 @@ def overlays(stack: Stack, positions: Sequence[int], x: Array) -> dict[int, Over
     for position in positions:
         untrained = _untrained(arms[position])
         if untrained not in found:
-            found[untrained] = _overlay(arms[position], x)
+            found[untrained] = _overlay(arms[position], x, geometry=stack.recording.geometry)
     return {position: found[_untrained(arms[position])] for position in positions}
 
 
-def _overlay(arm: Arm, x: Array) -> Overlay:
+def _overlay(arm: Arm, x: Array, *, geometry: bool) -> Overlay:
     try:
-        return overlay(arm, x)
+        return overlay(arm, x, geometry=geometry)
     except Exception as error:  # noqa: BLE001 - theory stands beside the measurements, which are taken all the same
         _log.exception("theory_failed", arm=arm.label)
         return unpredicted(arm, f"theory broke off: {type(error).__name__}: {shown(str(error), 200)}")

@@ -16,7 +16,7 @@ from benchmarks.job import Trained
 from benchmarks.measured import Values
 from benchmarks.workloads import planned
 from lab.catalog.activations import ACTIVATIONS
-from lab.catalog.measurements import CURVES, MEASUREMENTS
+from lab.catalog.measurements import CURVES, GEOMETRY, MEASUREMENTS
 from lab.plan import Run, Stack
 from lab.spec import ExperimentSpec
 
@@ -104,6 +104,7 @@ class Alone:
             values |= measured.of_weights(w, [each / n for each in d_w], [each / n for each in d_b], updates)
             undefined = torch.full_like(updates, torch.nan)
             rank = measured.effective_rank(all_x) if with_rank else undefined
+            values |= dict.fromkeys(GEOMETRY, undefined)
             return values | {"effective_rank": rank, "probe_loss": losses.mean()}
 
     def _forward(self) -> tuple[list[Tensor], list[Tensor], Tensor]:

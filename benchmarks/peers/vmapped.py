@@ -22,7 +22,7 @@ from benchmarks.draws import Samples, batch_rows, initial_layers, samples
 from benchmarks.job import Recorded, Trained
 from benchmarks.workloads import planned
 from lab.catalog.activations import ACTIVATIONS
-from lab.catalog.measurements import CURVES, MEASUREMENTS
+from lab.catalog.measurements import CURVES, GEOMETRY, MEASUREMENTS
 from lab.plan import Stack
 from lab.spec import ExperimentSpec
 
@@ -98,7 +98,9 @@ def _record_all(stack: Stack, programs: Programs, theta: Theta, rows: Array) -> 
             theta, sum_last = programs.advance(before, rows, recorded - 1, recorded)
             loss = (sum_before + sum_last) / (recorded - step)
         reading = programs.read(theta)
-        rank = programs.rank(theta) if recorded in (0, last) else jnp.full_like(reading["delta_norm"], jnp.nan)
+        undefined = jnp.full_like(reading["delta_norm"], jnp.nan)
+        reading |= dict.fromkeys(GEOMETRY, undefined)
+        rank = programs.rank(theta) if recorded in (0, last) else undefined
         update = programs.update_norms(before, theta) if recorded else jnp.nan
         ratio = update / reading["weight_norm"]
         readings.append(jax.device_get(reading | {"train_loss": loss, "effective_rank": rank, "update_ratio": ratio}))

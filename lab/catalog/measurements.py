@@ -57,6 +57,13 @@ def _without_a_rank(recorded: Recorded) -> Where:
     return nothing | (recorded.step > 0 and not recorded.last)
 
 
+GEOMETRY = ("affinity_residual", "breakpoints", "piece_residual")
+"""Measurements that only a request with `recording.geometry` gets."""
+
+_UNLESS_ASKED = (
+    "unless recording.geometry asks for it, between step 0 and the last step, with a norm or residual branches"
+)
+
 MEASUREMENTS: dict[str, Measurement] = {
     entry.name: entry
     for entry in (
@@ -114,6 +121,29 @@ MEASUREMENTS: dict[str, Measurement] = {
             "exp(-sum p ln p), p the singular values of x over their sum (Roy and Vetterli 2007).",
             "between step 0 and the last step, and where x is 0 everywhere",
             _without_a_rank,
+        ),
+        Measurement(
+            "affinity_residual",
+            "Largest |f(x + y) - f(x) - f(y) + f(0)| over the largest |f|, f the outputs of the affine map above the "
+            "layer, which of the last layer is the network: 0 where it is affine. Over 256 pairs of probe inputs, in "
+            "double precision.",
+            _UNLESS_ASKED,
+            _for_some_runs,
+        ),
+        Measurement(
+            "breakpoints",
+            "How often units of the layer pass a kink of the activation along a segment between two probe inputs: "
+            "solved for exactly, a mean over 8 segments.",
+            f"{_UNLESS_ASKED}, and of smooth activations",
+            _for_some_runs,
+        ),
+        Measurement(
+            "piece_residual",
+            "Between neighbouring breakpoints of all layers on those segments, the largest distance of the middle of "
+            "a piece from the mean of two points beside it, over the range of the outputs on the segment: 0 where "
+            "every piece is affine. Of the affine map above the layer, in double precision.",
+            f"{_UNLESS_ASKED}, and of smooth activations",
+            _for_some_runs,
         ),
     )
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-GRADIENT_RATIO = "gradient_ratio"
+GRADIENT_RATIO, BREAKPOINTS = "gradient_ratio", "breakpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,13 @@ PREDICTIONS: dict[str, PredictedQuantity] = {
             "Share of units that are dead on the probe of this size: fewer inputs leave more units dead.",
             "",
             "5 percentage points.",
+        ),
+        PredictedQuantity(
+            BREAKPOINTS,
+            "Breakpoints of the layer along a segment between two probe inputs (Kac and Rice), a mean over the "
+            "segments.",
+            "unless recording.geometry asks for it",
+            "10 % of the prediction.",
         ),
     )
 }

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from lab.catalog.activations import ACTIVATIONS
-from lab.claims.claim import Claim, Part, Sample
-from lab.claims.evidence import Evidence
-from lab.claims.networks import SEED, Network, draw
-from lab.theory.breakpoints import breakpoints, distinct_breakpoints, expected_breakpoints
-from lab.theory.gaussian import Array
-from lab.theory.scales import Scale
+from lab.catalog.predictions import BREAKPOINTS
+from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.evidence import Evidence, Reading, each, log_ratio
+from lab.claims.settings import EPOCHS, JUDGED, on_digits
+from lab.spec import TrainingSpec
+from lab.statistics import Values
+from lab.theory.geometry import N_SEGMENTS
 
-N_NETWORKS = 40
-N_INPUTS, WIDTH, DEPTH = 8, 256, 3
-# He's weights; without biases a network would bend at one point only of a line through the origin.
-_SCALE = Scale(sigma_w2=2.0, sigma_b2=0.5)
+WIDTH, DEPTH = 256, 3
+LAYERS = range(1, DEPTH + 1)
+
+_AT_START = {layer: Reading(BREAKPOINTS, "first", layer) for layer in LAYERS}
+_AT_END = {layer: Reading(BREAKPOINTS, "last", layer) for layer in LAYERS}
+_MISS_AT_START, _MISS_AT_END = (Reading("piece_residual", at, DEPTH) for at in ("first", "last"))
+
+
+def _measuring(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
+    spec = on_digits(
+        "relu",
+        network={"depth": DEPTH, "width": WIDTH, "initialization": "he_normal"},
+        training=TrainingSpec(epochs=EPOCHS[effort]),
+        replicates=JUDGED[effort],
+        geometry=True,
+    )
+    readings = (*_AT_START.values(), *_AT_END.values(), _MISS_AT_START, _MISS_AT_END)
+    return {"trained": Asked(spec, readings, predicted=(BREAKPOINTS,))}
+
+
+def _of_trained(evidence: Evidence, reading: Reading) -> Values:
+    return evidence["trained"].of(reading, "relu")
 
 
 def _not_additive(_: Evidence) -> list[Sample]:
@@ -34,42 +54,36 @@ def _not_homogeneous(_: Evidence) -> list[Sample]:
     return [Sample("largest |relu(a h) - a relu(h)|, a > 0", {0: float(gap)}, exact=True)]
 
 
-def _counts(_: Evidence) -> list[Sample]:
-    excesses = [_measured(replicate)[0] for replicate in range(N_NETWORKS)]
-    return [Sample(f"layer {i + 1}", dict(enumerate(excess[i] for excess in excesses))) for i in range(DEPTH)]
+def _counts(evidence: Evidence) -> list[Sample]:
+    return [_over_predicted(evidence, layer, _AT_START[layer]) for layer in LAYERS]
 
 
-def _affine_between(_: Evidence) -> list[Sample]:
-    return [Sample("largest over all pieces", {i: _measured(i)[1] for i in range(N_NETWORKS)})]
+def _over_predicted(evidence: Evidence, layer: int, reading: Reading) -> Sample:
+    predicted = evidence["trained"].predicted.get((0, layer, BREAKPOINTS))
+    excess = each(lambda count: count / predicted - 1 if predicted else None, _of_trained(evidence, reading))
+    told = f", {predicted:.1f} predicted" if predicted else ""
+    return Sample(f"layer {layer}{told}", excess)
 
 
-@cache
-def _measured(replicate: int) -> tuple[tuple[float, ...], float]:
-    """Of one random network along one segment: for each layer, breakpoints found over expected, minus 1; and by how
-    much the middle of a piece misses the mean of two points beside it, over the network's range, at most.
-    """
-    rng = np.random.default_rng((SEED, replicate, 1))
-    a, b = rng.normal(size=(2, N_INPUTS))
-    network = draw("relu", (N_INPUTS, *[WIDTH] * DEPTH, 1), _SCALE, replicate=replicate)
-    found = breakpoints(network.activation, network.weights[:-1], network.biases[:-1], a, b)
-    expected = expected_breakpoints([_SCALE] * DEPTH, width=WIDTH, a=a, b=b)
-    excess = tuple(len(here) / count - 1 for here, count in zip(found, expected, strict=True))
-    knots = np.concatenate([[0.0], distinct_breakpoints(found), [1.0]])
-    left, right = knots[:-1] * 0.75 + knots[1:] * 0.25, knots[:-1] * 0.25 + knots[1:] * 0.75
-    middle = _along(network, a, b, (left + right) / 2)
-    beside = (_along(network, a, b, left) + _along(network, a, b, right)) / 2
-    return excess, float(np.abs(middle - beside).max() / np.ptp(middle))
+def _affine_between(evidence: Evidence) -> list[Sample]:
+    readings = {"before training": _MISS_AT_START, "after training": _MISS_AT_END}
+    return [Sample(f"largest over all pieces, {when}", _of_trained(evidence, at)) for when, at in readings.items()]
 
 
-def _along(network: Network, a: Array, b: Array, t: Array) -> Array:
-    return network(a + t[:, None] * (b - a))
+def _kept(evidence: Evidence) -> list[Sample]:
+    return [
+        Sample(
+            f"layer {layer}", log_ratio(_of_trained(evidence, _AT_END[layer]), _of_trained(evidence, _AT_START[layer]))
+        )
+        for layer in LAYERS
+    ]
 
 
 CLAIM = Claim(
     name="C2",
     title="ReLU is not linear, but bends",
     sentence="ReLU looks linear, but it is not: it bends, and so do networks of it.",
-    stages=(),
+    stages=(Stage("measuring", _measuring),),
     parts=(
         Part(
             name="not_additive",
@@ -96,31 +110,46 @@ CLAIM = Claim(
         ),
         Part(
             name="counts",
-            statement="Along a line through its inputs a random ReLU network bends as often as theory says, in every "
-            "layer.",
-            effect="Breakpoints counted exactly over those expected by Kac and Rice, minus 1; "
-            f"{DEPTH} layers of {WIDTH} units, He's weights, biases of variance 0.5, {N_NETWORKS} networks.",
+            statement="Along a line from one input to another an untrained ReLU network bends as often as theory says, "
+            "in every layer.",
+            effect="Breakpoints counted exactly over those that Kac and Rice expect of wide layers, minus 1, before "
+            f"training; {DEPTH} layers of {WIDTH} units, He's initialization, a mean over {N_SEGMENTS} lines between "
+            "two digits.",
             direction="within",
             sesoi=0.1,
             explanation="A breakpoint is where some unit switches on or off. Each is solved for, not searched on a "
             "grid. A smooth activation, such as tanh, has none: for it the question has no meaning, and the answer "
             "is not 0.",
-            would_change="Narrow layers, or weights that training has made dependent.",
+            would_change="Narrow layers, in which units of one layer depend on each other.",
             figure="",
             samples=_counts,
         ),
         Part(
             name="affine_between",
-            statement="Between its breakpoints the network is affine: a line, piece by piece.",
-            effect="Largest distance of the middle of a piece from the mean of its two sides, over the network's "
-            "range on the segment, in double precision.",
+            statement="Between its breakpoints the network is affine, before training and after: a line, piece by "
+            "piece.",
+            effect="Largest distance of the middle of a piece from the mean of two points beside it, over the range "
+            "of the outputs on the line, in double precision.",
             direction="within",
             sesoi=1e-9,
-            explanation="Where no unit switches, every layer is an affine map, and so is the whole. All bending is "
-            "at the breakpoints.",
+            explanation="Where no unit switches, every layer is an affine map, and so is the whole, whatever the "
+            "weights. All bending is at the breakpoints.",
             would_change="An activation that is curved.",
             figure="",
             samples=_affine_between,
+        ),
+        Part(
+            name="kept",
+            statement="Training leaves the number of bends between two inputs as it was.",
+            effect=f"ln of the breakpoints after training over those before, in each layer. {math.log(1.1):.1f} is "
+            "10 %.",
+            direction="within",
+            sesoi=0.1,
+            explanation="Training moves the bends to where the classes differ, and makes the units' switching depend "
+            "on one another: the count that theory gives for independent weights need not hold any more.",
+            would_change="Fewer or smaller steps.",
+            figure="",
+            samples=_kept,
         ),
     ),
 )

@@ -63,10 +63,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An experiment of a claim: the request, and the numbers of it that parts and later stages read."""
+    """An experiment of a claim: the request, and the numbers of it that parts and later stages read; `predicted` are
+    the quantities of theory that they are held against.
+    """
 
     spec: ExperimentSpec
     readings: tuple[Reading, ...]
+    predicted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from lab.errors import Conflict
@@ -26,10 +26,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """An experiment that has ended: each reading by the position of an arm, then by replicate."""
+    """An experiment that has ended: each reading by the position of an arm, then by replicate; and what theory
+    predicts, by the position of an arm, layer and quantity.
+    """
 
     spec: ExperimentSpec
     values: Mapping[Reading, Mapping[int, Values]]
+    predicted: Mapping[tuple[int, int, str], float | None] = field(default_factory=dict)
 
     def of(self, reading: Reading, activation: str, /, **swept: Swept) -> Values:
         """The values of one arm, named as `arm` does."""

@@ -13,7 +13,8 @@ JUDGED: Mapping[Effort, int] = {"full": 10, "quick": 5}
 TUNED: Mapping[Effort, int] = {"full": 3, "quick": 2}
 EPOCHS: Mapping[Effort, int] = {"full": 20, "quick": 10}
 
-PROBE = f"the probe of {RecordingSpec().probe_size} training inputs"
+PROBE_SIZE = RecordingSpec().probe_size
+PROBE = f"the probe of {PROBE_SIZE} training inputs"
 """A share of dead units means little without it."""
 
 START = TrainingSpec(learning_rate=1e-6, steps=1, epochs=None)
@@ -30,6 +31,8 @@ def on_digits(
     training: TrainingSpec,
     replicates: int,
     points: int = 2,
+    probe_size: int = PROBE_SIZE,
+    geometry: bool = False,
     seed: int = JUDGING_SEED,
     sweep: tuple[tuple[str, tuple[Any, ...]], ...] = (),
 ) -> ExperimentSpec:
@@ -41,5 +44,5 @@ def on_digits(
         replicates=replicates,
         seed=seed,
         sweep=sweep,
-        recording=RecordingSpec(points=points),
+        recording=RecordingSpec(points=points, probe_size=probe_size, geometry=geometry),
     )

@@ -10,13 +10,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lab.catalog.predictions import GRADIENT_RATIO, PREDICTIONS
+from lab.catalog.predictions import BREAKPOINTS, GRADIENT_RATIO, PREDICTIONS
 from lab.plan import Arm
 from lab.records import PredictedValue
+from lab.theory.breakpoints import expected_breakpoints
 from lab.theory.death import dead_units
 from lab.theory.gaussian import Array
+from lab.theory.geometry import segments
 from lab.theory.moments import Band
 from lab.theory.prediction import LayerPrediction, inputs_of, predict
+from lab.theory.scales import no_scales, scales
 
 NARROWEST = 16
 """Units of the narrowest layer that is predicted: theory is of wide ones, and was seen to hold down to here."""
@@ -30,15 +33,17 @@ _ROUNDING = 1e-6
 _STREAM = 0
 
 
-def overlay(arm: Arm, x: Array) -> tuple[PredictedValue, ...]:
-    """Every quantity of every layer of `arm` on the probe x: (M, D)."""
+def overlay(arm: Arm, x: Array, *, geometry: bool = False) -> tuple[PredictedValue, ...]:
+    """Every quantity of every layer of `arm` on the probe x: (M, D). Of breakpoints only with `geometry`."""
     width, depth = arm.network.width, arm.network.depth
     if width < NARROWEST:
-        return unpredicted(arm, f"theory is of wide layers: {width} units are too few, it takes {NARROWEST}")
-    return tuple(_finite(value) for value in (*_of_moments(arm, x), *_of_deaths(arm, x, depth)))
+        reason = f"theory is of wide layers: {width} units are too few, it takes {NARROWEST}"
+        return unpredicted(arm, reason, but=() if geometry else (BREAKPOINTS,))
+    bends = _of_bends(arm, x) if geometry else ()
+    return tuple(_finite(value) for value in (*_of_moments(arm, x), *_of_deaths(arm, x, depth), *bends))
 
 
-def unpredicted(arm: Arm, reason: str, *, but: tuple[str, ...] = ()) -> tuple[PredictedValue, ...]:
+def unpredicted(arm: Arm, reason: str, *, but: tuple[str, ...] = (BREAKPOINTS,)) -> tuple[PredictedValue, ...]:
     """Every quantity of every layer, `but` those, without an answer."""
     names = [name for name in PREDICTIONS if name not in but]
     layers = range(1, arm.network.depth + 1)
@@ -48,7 +53,7 @@ def unpredicted(arm: Arm, reason: str, *, but: tuple[str, ...] = ()) -> tuple[Pr
 def _of_moments(arm: Arm, x: Array) -> Iterator[PredictedValue]:
     found = predict(arm, inputs_of(x))
     if not found.layers:
-        yield from unpredicted(arm, found.reason, but=("dead_fraction",))
+        yield from unpredicted(arm, found.reason, but=("dead_fraction", BREAKPOINTS))
     for layer in found.layers:
         yield _ratio(layer, last=layer.layer == arm.network.depth)
         yield _within(layer.layer, "preactivation_variance", layer.variance, _OF_PREDICTED * layer.variance)
@@ -63,6 +68,22 @@ def _of_deaths(arm: Arm, x: Array, depth: int) -> Iterator[PredictedValue]:
             yield PredictedValue(layer, "dead_fraction", None, None, None, dead.reason)
         else:
             yield _within(layer, "dead_fraction", dead.probabilities[layer - 1], _POINTS)
+
+
+def _of_bends(arm: Arm, x: Array) -> Iterator[PredictedValue]:
+    """The mean over the segments that networks are followed along."""
+    network = arm.network
+    counts: list[float] = []
+    if arm.activation.label != "relu" or network.normalization != "none" or network.residual:
+        reason = "Kac and Rice's count is of ReLU networks without norms and residual branches"
+    elif not (reason := no_scales(arm) or ("" if len(x) > 1 else "one input makes no segment")):
+        each = [expected_breakpoints(scales(arm), width=network.width, a=a, b=b) for a, b in segments(x)]
+        counts = np.mean(each, axis=0).tolist()
+    for layer in range(1, network.depth + 1):
+        if counts:
+            yield _within(layer, BREAKPOINTS, counts[layer - 1], _OF_PREDICTED * counts[layer - 1])
+        else:
+            yield PredictedValue(layer, BREAKPOINTS, None, None, None, reason)
 
 
 def _ratio(layer: LayerPrediction, *, last: bool) -> PredictedValue:

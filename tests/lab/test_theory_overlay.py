@@ -30,7 +30,7 @@ def of(arm: Arm, quantity: str, x: np.ndarray = PROBE) -> list[PredictedValue]:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
 def test_every_layer_and_quantity_has_a_value_in_its_band_or_a_reason(name: str, normalization: str) -> None:
-    values = overlay(an_arm(name, normalization=normalization), PROBE)
+    values = overlay(an_arm(name, normalization=normalization), PROBE, geometry=True)
 
     assert sorted((value.layer, value.quantity) for value in values) == sorted(
         (layer, quantity) for layer in (1, 2, 3) for quantity in PREDICTIONS

@@ -241,5 +241,12 @@ HOSTILE = [
     # Recording.
     _with("points 1", "recording.points", recording={"points": 1}),
     _with("unknown spacing", "recording.spacing", recording={"spacing": "random"}),
+    _with("geometry as a number", "recording.geometry", recording={"geometry": 1}),
+    _with(
+        "geometry of a large network",
+        "recording.geometry",
+        recording={"geometry": True},
+        network={"depth": 9, "width": 256},
+    ),
     _with("probe of nothing", "recording.probe_size", recording={"probe_size": 0}),
 ]

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from lab.catalog.measurements import CURVES, MEASUREMENTS
+from lab.catalog.measurements import CURVES, GEOMETRY, MEASUREMENTS
 from lab.limits import Limits
 from lab.plan import Run, Stack, arms_of, plan
 from lab.records import BoolArray, PredictedValue, RunResult, StackRecord
@@ -102,6 +102,7 @@ def _record(stack: Stack, step: int, accuracy: Accuracy, ends: list[int]) -> Sta
         "update_ratio": np.full((n_runs, depth), math.nan if step == 0 else 0.01),
         "effective_rank": np.full((n_runs, depth), 3.0 if last or step == 0 else math.nan),
     }
+    made |= dict.fromkeys(GEOMETRY, np.full((n_runs, depth), math.nan))
     other = np.tile(0.5 + layers, (n_runs, 1))
     scores = np.array([accuracy(run) for run in stack.runs])
     curves = {name: np.full(n_runs, 1.0 + step) for name in CURVES} | {"test_accuracy": scores}

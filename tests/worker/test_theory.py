@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -51,6 +53,21 @@ def test_an_identity_network_agrees_with_a_ratio_of_one_third(sqlite_database: D
         assert each.prediction.predicted == pytest.approx(1 / 3)
         assert (each.outcome, each.measured.n, each.missing) == ("agrees", 20, 0), each
     assert found[3, "gradient_ratio"].reason == "the last hidden layer has none above it"
+
+
+def test_a_relu_network_bends_as_often_as_predicted_where_that_was_asked(sqlite_database: Database) -> None:
+    network = {"initialization": "he_normal"}
+    spec = a_spec("relu", "tanh", depth=2, width=256, steps=1, points=2, replicates=8, network=network)
+    asking = replace(spec, recording=replace(spec.recording, geometry=True))
+
+    silent, asked = (trained(sqlite_database, each) for each in (spec, asking))
+
+    relu = beside(sqlite_database, asked)
+    assert outcomes(relu, "breakpoints") == ["agrees", "agrees"]
+    tanh = beside(sqlite_database, asked, arm=1)[1, "breakpoints"]
+    assert tanh.reason == "Kac and Rice's count is of ReLU networks without norms and residual branches"
+    assert tanh.measured.n == 0
+    assert outcomes(beside(sqlite_database, silent), "breakpoints") == []
 
 
 def test_a_deep_sigmoid_network_agrees_and_a_prediction_three_tenths_off_does_not(sqlite_database: Database) -> None:
@@ -116,7 +133,7 @@ def test_arms_that_differ_only_in_training_share_their_theory() -> None:
 def test_where_theory_breaks_the_stack_is_trained_and_the_reason_kept(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise np.linalg.LinAlgError("no root")
 
     monkeypatch.setattr("worker.theory.overlay", broken)

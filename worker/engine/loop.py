@@ -16,6 +16,7 @@ from worker.engine.activations import Activations
 from worker.engine.batches import Batches
 from worker.engine.data import Data
 from worker.engine.evaluation import Evaluation
+from worker.engine.geometry import Geometry
 from worker.engine.health import Health
 from worker.engine.initialization import initialize
 from worker.engine.losses import LOSSES
@@ -52,6 +53,7 @@ class StackTraining:
         )
         self._build_networks(stack, dtype)
         self._build_measuring(data, x_train[probe], y_train[probe], dtype)
+        self._geometry = Geometry(stack, x_train[probe])
         self._begin()
 
     def _build_networks(self, stack: Stack, dtype: torch.dtype) -> None:
@@ -109,6 +111,9 @@ class StackTraining:
         """Measure the stack at the present step. To be called once at each recorded step, in order."""
         first, last = self.step == 0, self.step == self._stack.recorded_steps[-1]
         reading = self._probe.read(self._update_norms, with_rank=first or last)
+        values = reading.measurements | self._geometry.read(
+            self._parameters.layers, self._alive, at_an_end=first or last
+        )
         curves = self._read_curves(reading.loss)
         health, readable = self._health, self._alive & reading.is_finite()
         changes = health.start(reading.dead) if first else health.update(reading.dead, readable)
@@ -118,7 +123,7 @@ class StackTraining:
         self._recorded_at = self.step
         return StackRecord(
             step=self.step,
-            measurements={name: self._shown(reading.measurements[name]) for name in MEASUREMENTS},
+            measurements={name: self._shown(values[name]) for name in MEASUREMENTS},
             curves={name: self._shown(curves[i]) for i, name in enumerate(CURVES)},
             diverged_at=self._diverged_at(),
             died=changes.died.cpu().numpy(),

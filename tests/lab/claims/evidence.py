@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from lab.claims.claim import Asked, Claim, Effort
 from lab.claims.evidence import Evidence, Reading, Results
-from lab.plan import Arm
+from lab.plan import Arm, arms_of
 
+PREDICTED = 0.3
+"""Whatever theory predicts."""
 Measured = Callable[[Reading, Arm, int], float | None]
 
 
@@ -22,6 +24,12 @@ def results(asked: Asked, measured: Measured) -> Results:
                 for arm in Results(asked.spec, {}).arms()
             }
             for reading in asked.readings
+        },
+        {
+            (arm.position, layer, quantity): PREDICTED
+            for arm in arms_of(asked.spec)
+            for layer in range(1, arm.network.depth + 1)
+            for quantity in asked.predicted
         },
     )
 
