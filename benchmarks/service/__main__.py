@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -35,12 +37,14 @@ SMALL = comparing("relu", "tanh", "sigmoid", depths=(2, 4), replicates=10, point
 def main() -> None:
     """Prints every figure as it is there, and a table at the end."""
     asked = _asked()
+    # Whoever ends this ends the servers too, by the way out of each context.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended before all was measured."))
     groups = asked.group or list(GROUPS)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", flush=True)
     began, figures = time.monotonic(), []
     with ExitStack() as stack:
         where = stack.enter_context(place())
-        beside = stack.enter_context(mlflow(where, asked.mlflow, port=asked.mlflow_port)) if asked.mlflow else None
+        beside = stack.enter_context(mlflow(where, asked.mlflow)) if asked.mlflow else None
         for each in _measured(where, groups, beside, _QUICK if asked.quick else 1):
             print(" | ".join(each.cells()), flush=True)
             figures.append(each)
@@ -81,7 +85,6 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--group", action="append", choices=GROUPS, help="may be repeated; all unless told")
     parser.add_argument("--quick", action="store_true", help="tables of a tenth of their sizes")
     parser.add_argument("--mlflow", type=Path, help="MLflow's program; without it nothing is measured beside ours")
-    parser.add_argument("--mlflow-port", type=int, default=5055, help="where it is to listen")
     return parser.parse_args()
 
 

@@ -6,6 +6,7 @@ It has an environment of its own, for it brings more than the rest of the lab to
 from __future__ import annotations
 
 import itertools
+import socket
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -142,10 +143,10 @@ class MLflow:
 
 
 @contextmanager
-def mlflow(where: Place, program: Path, *, port: int) -> Iterator[MLflow]:
+def mlflow(where: Place, program: Path) -> Iterator[MLflow]:
     """With its own defaults: four processes that answer. Without its telemetry, and the jobs of its other parts."""
     url = new_database(where.postgres, "mlflow")
-    at = Address("127.0.0.1", port)
+    at = Address("127.0.0.1", _free_port())
     command = [str(program), "server", "--host", at.host, "--port", str(at.port)]
     command += ["--backend-store-uri", url.replace("+psycopg:", "+psycopg2:")]
     command += ["--artifacts-destination", str(where.folder / "artifacts")]
@@ -160,6 +161,12 @@ def mlflow(where: Place, program: Path, *, port: int) -> Iterator[MLflow]:
         until(lambda: _answers(at), what="MLflow's tracking server", within_s=120, nap_s=0.5)
         made = at.ask(at.post(f"{_API}/experiments/create", {"name": "bench"})).expect(200)
         yield MLflow(at, url, str(made.json()["experiment_id"]))
+
+
+def _free_port() -> int:
+    """MLflow takes no socket that listens already."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _answers(at: Address) -> bool:
