@@ -119,7 +119,7 @@ class MLflow:
                     continue
                 values: dict[str, sa.ColumnElement[Any]] = {"run_uuid": new_id}
                 if table.name == "runs":
-                    values["start_time"] = table.c.start_time - number * 60_000
+                    values["start_time"] = table.c.start_time - sa.cast(number, sa.BigInteger) * 60_000
                 query = sa.select(*(values.get(column.name, column) for column in table.columns))
                 query = query.where(table.c.run_uuid == run_id)
                 connection.execute(sa.insert(table).from_select(table.columns.keys(), query, include_defaults=False))
