@@ -155,6 +155,9 @@ def _stream(experiment_id: str, seen: Seen) -> Response:
     now = _look(database, experiment_id)
     if now.has_ended and next(news(database, seen, now), None) is None:
         return Response(status=204)
+    if request.method == "HEAD":
+        # Nobody waits for what is not sent.
+        return Response(mimetype=MEDIA_TYPE)
     watched = watch.take(now)
     heartbeat_s = parts().settings.stream_heartbeat_s
     response = Response(

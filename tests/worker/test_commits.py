@@ -16,7 +16,7 @@ from store.models import TERMINAL, Stack, Transition
 from tests.builders import a_spec
 from tests.commits import answers_lost, first
 from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted
-from worker import datasets
+from worker import datasets, recording
 from worker.training import train_next
 
 # No heartbeat within a test: it would take a number of the commits.
@@ -54,8 +54,11 @@ def test_a_claim_that_was_not_committed_is_left_to_the_next_hint(database: Datab
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_stack_whose_every_write_is_done_twice_has_the_numbers_of_an_undisturbed_one(
-    database: Database, kept: bool
+    database: Database, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Each step in a transaction of its own, made again at once.
+    monkeypatch.setattr(recording, "LONGEST_S", 0.0)
+    monkeypatch.setattr(recording, "OUT_OF_REACH_S", 0.0)
     undisturbed = submitted(database, a_spec())
     train_next(a_workplace(database))
     disturbed = submitted(database, a_spec())

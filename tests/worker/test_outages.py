@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 
 import psycopg
@@ -40,7 +39,7 @@ def test_a_worker_trains_through_an_outage_and_records_what_it_trained(
         trainer.start()
         until(lambda: len(rows(database, Curve)) > kept)
         with outage(database):
-            time.sleep(1.5)
+            until(lambda: "transaction_waits" in {log["event"] for log in logs})
             waiting = trainer.is_alive()
         trainer.join(timeout=60)
 
@@ -48,7 +47,6 @@ def test_a_worker_trains_through_an_outage_and_records_what_it_trained(
     assert not trainer.is_alive()
     # Steps were trained and kept in memory, one after the other; at its end the worker waited to write them.
     assert max(log["n_steps"] for log in logs if log["event"] == "recording_waits") > 2
-    assert "transaction_waits" in {log["event"] for log in logs}
     assert [(stack.state, stack.attempt, stack.losses) for stack in rows(database, Stack)] == [("succeeded", 1, 0)] * 2
     assert numbers(database, disturbed) == numbers(database, undisturbed)
 
