@@ -12,7 +12,6 @@ from service import (
     auth,
     catalog,
     claims,
-    conclusions,
     docs,
     events,
     experiments,
@@ -62,7 +61,6 @@ def create_app(settings: Settings) -> Flask:
     hints = Hints(settings)
     keep(app, Parts(settings, database, hints, Versions(database), Rendered(), watch))
     metrics.register(app, database, hints)
-    conclusions.register(app)
     guards.register(app)
     auth.register(app, database)
     problems.register(app)

@@ -85,7 +85,7 @@ def get(experiment_id: Any) -> Any:
     if request.if_none_match.contains_weak(version):
         response = Response(status=304)
     else:
-        text = parts().rendered.of(str(experiment_id), version, lambda: _shown(str(experiment_id)))
+        text = parts().rendered.of((str(experiment_id),), version, lambda: _shown(str(experiment_id)))
         response = Response(text, mimetype="application/json")
     response.set_etag(version, weak=True)
     return response

@@ -1,56 +1,79 @@
-"""Answers about experiments as text, kept while nothing changes: many who watch one cost little more than one does."""
+"""Answers as text, kept while they hold: many who ask the same cost little more than one does."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from threading import Lock
 
-MOST_KEPT = 64
-"""Experiments. An answer is some kilobytes."""
+MOST_BYTES = 16 * 2**20
+"""What one process keeps."""
 
-_Entry = tuple[str, Future[bytes]]
+Key = tuple[Hashable, ...]
+
+
+@dataclass(slots=True)
+class _Text:
+    """`n_bytes` is what it counts for: nothing until it is made."""
+
+    tag: str
+    made: Future[bytes] = field(default_factory=Future)
+    n_bytes: int = 0
 
 
 class Rendered:
-    """The last answer about each of the experiments that were asked for last, by its tag."""
+    """The last text about each thing, by its tag; those that were asked for last, at most `most_bytes` of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes, self._n_bytes = most_bytes, 0
         self._lock = Lock()
-        self._kept: OrderedDict[str, _Entry] = OrderedDict()
+        self._kept: OrderedDict[Key, _Text] = OrderedDict()
 
-    def of(self, experiment_id: str, tag: str, render: Callable[[], bytes]) -> bytes:
+    def of(self, key: Key, tag: str, render: Callable[[], bytes]) -> bytes:
         """What `render` makes, once for a tag: whoever wants the same meanwhile waits for it. What it raises is raised
         to all of them, and is not kept.
 
         The tag must have been read before: then the text may be newer than its tag, and never is older.
         """
-        entry, is_new = self._entry(experiment_id, tag)
-        text = entry[1]
+        text, is_new = self._text(key, tag)
         if is_new:
             try:
-                text.set_result(render())
+                made = render()
             except BaseException as error:  # noqa: BLE001 - raised again below, to all who wait
-                self._forget(experiment_id, entry)
-                text.set_exception(error)
-        return text.result()
+                self._keep(key, text, None)
+                text.made.set_exception(error)
+            else:
+                self._keep(key, text, len(made))
+                text.made.set_result(made)
+        return text.made.result()
 
-    def _entry(self, experiment_id: str, tag: str) -> tuple[_Entry, bool]:
-        """That for this tag, and whether there was none, so that whoever asked makes the text."""
+    def _text(self, key: Key, tag: str) -> tuple[_Text, bool]:
+        """That for this tag, and whether there was none, so that whoever asked makes it."""
         with self._lock:
-            kept = self._kept.get(experiment_id)
-            if kept is not None and kept[0] == tag:
-                self._kept.move_to_end(experiment_id)
+            kept = self._kept.get(key)
+            if kept is not None and kept.tag == tag:
+                self._kept.move_to_end(key)
                 return kept, False
-            entry: _Entry = tag, Future()
-            self._kept[experiment_id] = entry
-            self._kept.move_to_end(experiment_id)
-            if len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
-            return entry, True
+            self._forget(key)
+            text = self._kept[key] = _Text(tag)
+            return text, True
 
-    def _forget(self, experiment_id: str, entry: _Entry) -> None:
+    def _keep(self, key: Key, text: _Text, n_bytes: int | None) -> None:
+        """Counts what was made, None for what was not, and lets go what is too much."""
         with self._lock:
-            if self._kept.get(experiment_id) is entry:
-                del self._kept[experiment_id]
+            if self._kept.get(key) is not text:
+                return
+            if n_bytes is None:
+                self._forget(key)
+                return
+            text.n_bytes = n_bytes
+            self._n_bytes += n_bytes
+            while self._n_bytes > self._most_bytes:
+                self._forget(next(iter(self._kept)))
+
+    def _forget(self, key: Key) -> None:
+        text = self._kept.pop(key, None)
+        if text is not None:
+            self._n_bytes -= text.n_bytes

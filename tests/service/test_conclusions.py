@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from service.conclusions import Conclusions
 from store.database import Database
 from store.models import Experiment, Run
 from tests.builders import a_spec
@@ -94,17 +93,3 @@ def test_an_experiment_that_was_deleted_has_no_answer(client: FlaskClient, datab
     client.delete(f"/v1/experiments/{experiment_id}")
 
     assert client.get(url).status_code == 404
-
-
-def test_the_answers_that_were_asked_for_last_are_kept() -> None:
-    kept = Conclusions(most_bytes=10)
-
-    kept.keep(("a",), b"1234")
-    kept.keep(("b",), b"1234")
-    kept.get(("a",))
-    kept.keep(("c",), b"123")
-    kept.keep(("a",), b"123456")
-
-    assert [kept.get((name,)) for name in "abc"] == [b"123456", None, b"123"]
-    kept.keep(("d",), b"12345678901")
-    assert kept.get(("d",)) is None

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 from lab.errors import Unavailable
-from service.rendered import MOST_KEPT, Rendered
+from service.rendered import Rendered
 
 
 def test_who_asks_while_it_is_rendered_waits_for_the_same() -> None:
@@ -18,10 +18,10 @@ def test_who_asks_while_it_is_rendered_waits_for_the_same() -> None:
         return b"one"
 
     with ThreadPoolExecutor(5) as pool:
-        first = pool.submit(rendered.of, "a", "1", slowly)
+        first = pool.submit(rendered.of, ("a",), "1", slowly)
         assert begun.wait(10)
-        others = [pool.submit(rendered.of, "a", "1", lambda: b"another") for _ in range(4)]
-        other_experiment = rendered.of("b", "1", lambda: b"two")
+        others = [pool.submit(rendered.of, ("a",), "1", lambda: b"another") for _ in range(4)]
+        other_experiment = rendered.of(("b",), "1", lambda: b"two")
         go_on.set()
 
         assert {text.result() for text in (first, *others)} == {b"one"}
@@ -30,10 +30,10 @@ def test_who_asks_while_it_is_rendered_waits_for_the_same() -> None:
 
 def test_another_tag_is_another_text() -> None:
     rendered = Rendered()
-    rendered.of("a", "1", lambda: b"old")
+    rendered.of(("a",), "1", lambda: b"old")
 
-    assert rendered.of("a", "2", lambda: b"new") == b"new"
-    assert rendered.of("a", "2", lambda: b"newer") == b"new"
+    assert rendered.of(("a",), "2", lambda: b"new") == b"new"
+    assert rendered.of(("a",), "2", lambda: b"newer") == b"new"
 
 
 def test_a_failure_reaches_all_who_wait_and_nobody_after_them() -> None:
@@ -45,25 +45,43 @@ def test_a_failure_reaches_all_who_wait_and_nobody_after_them() -> None:
         raise Unavailable("The database is away.")
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(rendered.of, "a", "1", fail)
+        first = pool.submit(rendered.of, ("a",), "1", fail)
         assert begun.wait(10)
-        second = pool.submit(rendered.of, "a", "1", fail)
+        second = pool.submit(rendered.of, ("a",), "1", fail)
         go_on.set()
         for text in (first, second):
             with pytest.raises(Unavailable, match="away"):
                 text.result()
 
-    assert rendered.of("a", "1", lambda: b"there") == b"there"
+    assert rendered.of(("a",), "1", lambda: b"there") == b"there"
 
 
 def test_what_nobody_asked_for_lately_is_let_go() -> None:
-    rendered = Rendered()
-    rendered.of("first", "1", lambda: b"old")
-    rendered.of("second", "1", lambda: b"old")
+    rendered = Rendered(most_bytes=10)
+    rendered.of(("first",), "1", lambda: b"1234")
+    rendered.of(("second",), "1", lambda: b"1234")
 
-    for number in range(MOST_KEPT - 1):
-        rendered.of("first", "1", lambda: b"never made")
-        rendered.of(str(number), "1", lambda: b"other")
+    rendered.of(("first",), "1", lambda: b"never made")
+    rendered.of(("third",), "1", lambda: b"123")
 
-    assert rendered.of("first", "1", lambda: b"new") == b"old"
-    assert rendered.of("second", "1", lambda: b"new") == b"new"
+    assert rendered.of(("first",), "1", lambda: b"new") == b"1234"
+    assert rendered.of(("third",), "1", lambda: b"new") == b"123"
+    assert rendered.of(("second",), "1", lambda: b"new") == b"new"
+
+
+def test_a_new_tag_takes_the_place_of_the_old() -> None:
+    rendered = Rendered(most_bytes=10)
+    rendered.of(("kept",), "1", lambda: b"1234")
+
+    for tag in range(10):
+        rendered.of(("changing",), str(tag), lambda: b"123456")
+
+    assert rendered.of(("kept",), "1", lambda: b"new") == b"1234"
+
+
+def test_what_is_larger_than_all_that_may_be_kept_is_made_each_time() -> None:
+    rendered = Rendered(most_bytes=10)
+
+    texts = [rendered.of(("large",), "1", lambda text=text: text) for text in (b"12345678901", b"new")]
+
+    assert texts == [b"12345678901", b"new"]
