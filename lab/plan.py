@@ -6,14 +6,12 @@ Everything here is a pure function of the spec: the same request gives the same 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab import cost
+from lab import bounds, cost
 from lab.catalog.dataset import Dataset
 from lab.catalog.datasets import DATASETS
-from lab.errors import FieldError, InvalidRequest
 from lab.limits import Limits
 from lab.spec import (
     ActivationSpec,
@@ -150,11 +148,9 @@ def plan(spec: ExperimentSpec, limits: Limits) -> Plan:
 
     Raises InvalidRequest, before anything large is made, where it is too much or where its arms are not distinct.
     """
-    _check_counts(spec, limits)
+    bounds.check_counts(spec, limits)
     arms = arms_of(spec)
-    _check_arms(spec, arms, limits)
-    _check_geometry(spec, arms)
-    _check_cost(spec, arms, limits)
+    bounds.check_arms(spec, arms, limits)
     total = spec.replicates * sum(cost.flops(arm, spec.recording) for arm in arms)
     return Plan(arms, tuple(_stacks(spec, arms)), total)
 
@@ -208,81 +204,6 @@ def _arms(spec: ExperimentSpec) -> Iterator[Arm]:
                 probe_size=min(spec.recording.probe_size, n_train),
                 baseline=spec.baseline * len(grid) + j,
             )
-
-
-def _check_counts(spec: ExperimentSpec, limits: Limits) -> None:
-    n_arms = len(spec.activations) * math.prod(len(values) for _, values in spec.sweep)
-    n_runs = n_arms * spec.replicates
-    if n_arms > limits.arms:
-        raise InvalidRequest(
-            [FieldError("arms", n_arms, f"at most {limits.arms} (activations x every combination of the sweep)")]
-        )
-    if n_runs > limits.runs:
-        raise InvalidRequest([FieldError("runs", n_runs, f"at most {limits.runs} (arms x replicates)")])
-
-
-def _check_arms(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> None:
-    first: dict[ActivationSpec, int] = {}
-    for i, activation in enumerate(spec.activations):
-        if activation in first:
-            raise InvalidRequest(
-                [
-                    FieldError(
-                        f"activations.{i}",
-                        activation.label,
-                        f"each arm once; this one is activations.{first[activation]} already",
-                    )
-                ]
-            )
-        first[activation] = i
-    for arm in arms:
-        if not 1 <= arm.steps <= limits.steps:
-            length = "steps" if arm.training.steps is not None else "epochs"
-            raise InvalidRequest(
-                [
-                    FieldError(
-                        f"training.{length}",
-                        getattr(arm.training, length),
-                        f"what makes 1 to {limits.steps} steps; this makes {arm.steps}",
-                    )
-                ]
-            )
-
-
-MOST_UNITS = 2048
-"""Hidden units of the largest network whose geometry is taken: the units at all breakpoints are held at once."""
-
-
-def _check_geometry(spec: ExperimentSpec, arms: tuple[Arm, ...]) -> None:
-    most = max(arm.network.depth * arm.network.width for arm in arms)
-    if spec.recording.geometry and most > MOST_UNITS:
-        allowed = f"false with more than {MOST_UNITS} hidden units; the largest network has {most}"
-        raise InvalidRequest([FieldError("recording.geometry", True, allowed)])
-
-
-def _check_cost(spec: ExperimentSpec, arms: tuple[Arm, ...], limits: Limits) -> None:
-    flops = spec.replicates * sum(cost.flops(arm, spec.recording) for arm in arms)
-    rows = spec.replicates * sum(cost.rows(arm, spec.recording) for arm in arms)
-    memory = max(cost.memory_bytes(arm) for arm in arms)
-    for field, given, most, what, reduce in (
-        (
-            "cost",
-            flops,
-            limits.cost,
-            "floating-point operations",
-            "replicates, arms, steps, width or depth",
-        ),
-        ("rows", rows, limits.rows, "measurements to store", "replicates, arms, recording.points or depth"),
-        (
-            "memory",
-            memory,
-            limits.memory,
-            "bytes for one network",
-            "width, depth, batch size, recording.probe_size or the data set",
-        ),
-    ):
-        if given > most:
-            raise InvalidRequest([FieldError(field, given, f"at most {most} {what}; reduce {reduce}")])
 
 
 # On a CPU a stack's activations at one layer stay in a core's second-level cache: this many numbers, 256 kB in float32.

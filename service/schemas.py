@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 import marshmallow as ma
 
+from lab.bounds import MOST_UNITS
 from lab.catalog.activations import ACTIVATIONS
 from lab.catalog.choices import DTYPES, NORMALIZATIONS, OPTIMIZERS, SPACINGS
 from lab.catalog.datasets import DATASETS
 from lab.catalog.initializations import INITIALIZATIONS
 from lab.catalog.measurements import GEOMETRY
 from lab.catalog.schedules import SCHEDULES
-from lab.plan import MOST_UNITS
 from lab.spec import (
     ActivationSpec,
     DatasetSpec,
