@@ -6,7 +6,7 @@ training in this dtype passes no gradient.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -42,23 +42,22 @@ class Activations:
         return tuple(ACTIVATIONS[spec.name].supremum(**dict(spec.parameters)) for spec in self._specs)
 
     def phi(self, h: Tensor, *, out: Tensor) -> Tensor:
-        if len(self._groups) == 1:
-            # Views take longer than small tensors' arithmetic.
-            self._groups[0].kernel.phi(h, out)
-            return out
-        for group in self._groups:
-            group.kernel.phi(h[group.networks], out[group.networks])
+        for kernel, (h_part, out_part) in self._each(h, out):
+            kernel.phi(h_part, out_part)
         return out
 
     def pull(self, g: Tensor, h: Tensor, x: Tensor, *, out: Tensor) -> Tensor:
         """The product g * phi'(h), given x = phi(h)."""
-        if len(self._groups) == 1:
-            self._groups[0].kernel.pull(g, h, x, out)
-            return out
-        for group in self._groups:
-            part = group.networks
-            group.kernel.pull(g[part], h[part], x[part], out[part])
+        for kernel, parts in self._each(g, h, x, out):
+            kernel.pull(*parts)
         return out
+
+    def _each(self, *tensors: Tensor) -> Iterator[tuple[Kernel, tuple[Tensor, ...]]]:
+        """Every group's kernel, and its part of each of the tensors."""
+        for group in self._groups:
+            # A view of everything takes longer to make than the arithmetic of small tensors.
+            alone = len(self._groups) == 1
+            yield group.kernel, tensors if alone else tuple(tensor[group.networks] for tensor in tensors)
 
     def derivative(self, h: Tensor, x: Tensor) -> Tensor:
         """phi'(h) as training in this dtype has it, given x = phi(h)."""
