@@ -13,6 +13,7 @@ from service import create_app
 from service.parts import parts
 from store.database import Database
 from store.settings import Settings
+from tests.service.listening import Api, serving
 
 
 @pytest.fixture
@@ -44,3 +45,10 @@ def close(app: Flask) -> None:
     with app.app_context():
         parts().watch.closing.set()
         parts().database.close()
+
+
+@pytest.fixture
+def api(database: Database) -> Iterator[Api]:
+    """Serves the database over HTTP, in a process of its own."""
+    with serving(database.url) as api:
+        yield api
