@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
-from lab.claims.evidence import Evidence, Reading, each, log_ratio, minus, somewhere
+from lab.claims.evidence import Evidence, Reading, Results, each, log_ratio, minus, somewhere
 from lab.claims.settings import EPOCHS, JUDGED, PROBE, START, TUNED, on_digits
 from lab.claims.tuning import RATE, SCORE, TUNING_SEED, judging, tuned
-from lab.spec import ExperimentSpec, TrainingSpec
+from lab.spec import ExperimentSpec, Swept, TrainingSpec
 from lab.statistics import Values
 
 PLACES = ("batch", "batch_after")
@@ -18,56 +18,81 @@ PLACES = ("batch", "batch_after")
 TRAINED = ("relu", "sigmoid", "tanh")
 RATES = (0.1, 0.3, 1.0)
 """A decade in which ReLU networks without batch norm go from their best learning rate to dead units."""
+BATCHES: Mapping[Effort, tuple[int, ...]] = {"full": (8, 32, 128, 256), "quick": (16, 256)}
+"""Batch norm sees one batch at a time: with few samples in it, what it divides by is a guess."""
+RANGE: Mapping[Effort, tuple[float, ...]] = {
+    "full": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+    "quick": (0.01, 0.1, 1.0, 10.0),
+}
+"""Learning rates at equal ratios, by which the width of the range that trains is counted."""
+_TRAINS = math.log(10) / 2
+"""Half the loss of guessing among ten classes."""
 
 _DEAD_START, _DEAD = Reading("dead_fraction", "first"), Reading("dead_fraction", "last")
 _MEAN, _STD = Reading("activation_mean", "first", layer=2), Reading("activation_std", "first", layer=2)
 _RATIO = Reading("gradient_ratio", "first")
-_NORMALIZATION = "network.normalization"
+_NORMALIZATION, _BATCH = "network.normalization", "training.batch_size"
 
 
 def _measuring(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
     wide = {"depth": 10, "width": 256 if effort == "full" else 128, "initialization": "he_normal"}
     started = on_digits(*TRAINED, network=wide | {"normalization": "batch"}, training=START, replicates=JUDGED[effort])
-    rates = on_digits(
-        "relu",
-        network={"depth": 3, "width": 64},
-        training=TrainingSpec(epochs=EPOCHS[effort]),
-        replicates=JUDGED[effort],
-        points=10,
-        sweep=((_NORMALIZATION, ("none", *PLACES)), (RATE, RATES)),
-    )
+    rates = _shallow(effort, sweep=((_NORMALIZATION, ("none", *PLACES)), (RATE, RATES)))
+    batches = _shallow(effort, normalization="batch", sweep=((_BATCH, BATCHES[effort]), (RATE, RATES)))
     grid = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0) if effort == "full" else (0.03, 0.3)
     sweep = ((_NORMALIZATION, ("none", *PLACES)), (RATE, grid))
-    tuning = _deep(effort, replicates=TUNED[effort], seed=TUNING_SEED, sweep=sweep)
+    tuning = _deep(effort, *TRAINED, replicates=TUNED[effort], seed=TUNING_SEED, sweep=sweep)
+    sweep = ((_NORMALIZATION, ("none", "batch")), (_BATCH, BATCHES[effort]), (RATE, RANGE[effort]))
+    ranges = _deep(effort, "relu", replicates=JUDGED[effort], sweep=sweep)
     return {
         "start": Asked(started, (_MEAN, _STD, _RATIO)),
         "rates": Asked(rates, (_DEAD_START, _DEAD)),
+        "batches": Asked(batches, (_DEAD_START, _DEAD)),
+        "ranges": Asked(ranges, (_DEAD_START, SCORE)),
         "tuning": Asked(tuning, (SCORE,)),
     }
 
 
 def _judging(effort: Effort, evidence: Evidence) -> Mapping[str, Asked]:
-    return judging(_deep(effort, replicates=JUDGED[effort]), tuned(evidence["tuning"]))
+    return judging(_deep(effort, *TRAINED, replicates=JUDGED[effort]), tuned(evidence["tuning"]))
 
 
-def _deep(effort: Effort, **options: Any) -> ExperimentSpec:
+def _shallow(effort: Effort, *, normalization: str = "none", **options: Any) -> ExperimentSpec:
+    network = {"depth": 3, "width": 64, "normalization": normalization}
+    training = TrainingSpec(epochs=EPOCHS[effort])
+    return on_digits("relu", network=network, training=training, replicates=JUDGED[effort], points=10, **options)
+
+
+def _deep(effort: Effort, *activations: str, **options: Any) -> ExperimentSpec:
     network = {"depth": 8, "width": 64, "initialization": "pytorch"}
-    return on_digits(*TRAINED, network=network, training=TrainingSpec(epochs=EPOCHS[effort]), **options)
+    return on_digits(*activations, network=network, training=TrainingSpec(epochs=EPOCHS[effort]), **options)
 
 
-def _died(evidence: Evidence, normalization: str, rate: float) -> dict[int, float | None]:
-    rates = evidence["rates"]
-    end, start = (rates.of(r, "relu", normalization=normalization, learning_rate=rate) for r in (_DEAD, _DEAD_START))
+def _died(results: Results, **swept: Swept) -> dict[int, float | None]:
+    end, start = (results.of(reading, "relu", **swept) for reading in (_DEAD, _DEAD_START))
     return minus(end, start)
 
 
 def _death(evidence: Evidence, place: str) -> list[Sample]:
-    return [Sample(f"relu, {place}, lr {rate:g}", _died(evidence, place, rate)) for rate in RATES]
+    return [
+        Sample(f"relu, {place}, lr {rate:g}", _died(evidence["rates"], normalization=place, learning_rate=rate))
+        for rate in RATES
+    ]
+
+
+def _death_by_batch(evidence: Evidence) -> list[Sample]:
+    results = evidence["batches"]
+    return [
+        Sample(f"relu, batch norm, batch {size}, lr {rate:g}", _died(results, batch_size=size, learning_rate=rate))
+        for size in _sizes(results)
+        for rate in RATES
+    ]
 
 
 def _spared(evidence: Evidence) -> list[Sample]:
     rate = RATES[-1]
-    saved = minus(_died(evidence, "none", rate), _died(evidence, "batch", rate))
+    without, spared = (_died(evidence["rates"], normalization=n, learning_rate=rate) for n in ("none", "batch"))
+    saved = minus(without, spared)
     return [Sample(f"relu at lr {rate:g}: none minus batch norm", saved)]
 
 
@@ -94,6 +119,37 @@ def _trains(evidence: Evidence, place: str) -> list[Sample]:
         )
         for label in TRAINED
     ]
+
+
+def _range(evidence: Evidence) -> list[Sample]:
+    results = evidence["ranges"]
+    return [
+        Sample(f"relu, batch {size}", minus(_decades(results, "batch", size), _decades(results, "none", size)))
+        for size in _sizes(results)
+    ]
+
+
+def _decades(results: Results, normalization: str, size: int) -> dict[int, float | None]:
+    """How far the learning rates at which a network trains reach: the rates that do, times the distance of two."""
+    rates = sorted({arm.training.learning_rate for arm in results.arms()})
+    apart = math.log10(rates[-1] / rates[0]) / (len(rates) - 1)
+    trained = [_trained(results, normalization, size, rate) for rate in rates]
+    return each(lambda *shares: apart * math.fsum(shares), *trained)
+
+
+def _trained(results: Results, normalization: str, size: int, rate: float) -> dict[int, float | None]:
+    """1 where the network trains and 0 where it does not or diverges; None where it did not run to its end."""
+    where: dict[str, Swept] = {"normalization": normalization, "batch_size": size, "learning_rate": rate}
+    score = results.of(SCORE, "relu", **where)
+    # A network that diverged has numbers at step 0 and no mean loss; one that failed has neither.
+    return {
+        replicate: None if started is None else float((loss := score.get(replicate)) is not None and loss < _TRAINS)
+        for replicate, started in results.of(_DEAD_START, "relu", **where).items()
+    }
+
+
+def _sizes(results: Results) -> list[int]:
+    return sorted({arm.training.batch_size for arm in results.arms()})
 
 
 _EFFECT = f"Share of hidden units that are dead on {PROBE} at the end, minus that at step 0."
@@ -142,6 +198,18 @@ _PARTS = (
         samples=lambda evidence: _death(evidence, "batch"),
     ),
     Part(
+        name="death_by_batch",
+        statement="So it is with few samples in a batch as with many.",
+        effect=_EFFECT,
+        direction="within",
+        sesoi=0.01,
+        explanation="With few samples the norm's mean and deviation are guesses, and so noise; but noise moves a unit "
+        "to and fro, and what keeps it alive is that each batch is centred.",
+        would_change="Batches of two or three.",
+        figure="batches/dead_fraction",
+        samples=_death_by_batch,
+    ),
+    Part(
         name="spared",
         statement="That is batch norm's doing: at the highest of these rates, units die without it.",
         effect="The share that died without batch norm minus that with it, in pairs of equal seeds.",
@@ -188,6 +256,21 @@ _PARTS = (
         would_change="Shallow networks, or an initialization that already keeps the signal's scale.",
         figure="tuning/learning_curves",
         samples=lambda evidence: _trains(evidence, "batch"),
+    ),
+    Part(
+        name="range",
+        statement="Batch norm widens the range of learning rates at which a deep network trains, whatever the batch "
+        "size.",
+        effect="Decades of learning rate at which the mean training loss over all steps is below half that of guessing "
+        "(1.15), with batch norm minus without, in pairs of equal seeds. A network that diverges does not train.",
+        direction="above",
+        sesoi=0.5,
+        explanation="The norm undoes what a large step does to the scale of weights, and a small step moves a network "
+        "whose signal has not shrunk.",
+        would_change="Few updates: with large batches in as many epochs there are hardly any, and small rates get "
+        "nowhere.",
+        figure="",
+        samples=_range,
     ),
     *_AFTER_PARTS,
 )
