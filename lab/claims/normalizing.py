@@ -42,8 +42,13 @@ def _measuring(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
     grid = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0) if effort == "full" else (0.03, 0.3)
     sweep = ((_NORMALIZATION, ("none", *PLACES)), (RATE, grid))
     tuning = _deep(effort, *TRAINED, replicates=TUNED[effort], seed=TUNING_SEED, sweep=sweep)
-    sweep = ((_NORMALIZATION, ("none", "batch")), (_BATCH, BATCHES[effort]), (RATE, RANGE[effort]))
-    ranges = _deep(effort, "relu", initialization="he_normal", replicates=JUDGED[effort], sweep=sweep)
+    ranges = _deep(
+        effort,
+        "relu",
+        initialization="he_normal",
+        replicates=JUDGED[effort],
+        sweep=((_NORMALIZATION, ("none", "batch")), (_BATCH, BATCHES[effort]), (RATE, RANGE[effort])),
+    )
     return {
         "start": Asked(started, (_MEAN, _STD, _RATIO)),
         "rates": Asked(rates, (_DEAD_START, _DEAD)),
