@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from lab.statistics import FEWEST, compare, equivalence, estimate, geometric, holm, wilson
@@ -20,14 +25,39 @@ def test_an_interval_is_student_s_t() -> None:
     assert (found.low, found.high) == pytest.approx((low, high), rel=1e-10)
 
 
-def test_ninety_five_percent_intervals_cover_the_mean_about_that_often() -> None:
-    samples = np.random.default_rng(1).normal(0, 1, size=(2000, 10))
+POPULATIONS: dict[str, tuple[float, Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]]] = {
+    "normal": (0.0, lambda rng, shape: rng.normal(0, 1, shape)),
+    "skewed shares: Beta(1/2, 9/2)": (0.1, lambda rng, shape: rng.beta(0.5, 4.5, shape)),
+    "rare shares: 0 in seven of ten networks, else Beta(2, 3)": (
+        0.12,
+        lambda rng, shape: np.where(rng.random(shape) < 0.3, rng.beta(2, 3, shape), 0.0),
+    ),
+    "log-normal, sigma = 1": (math.exp(0.5), lambda rng, shape: rng.lognormal(0, 1, shape)),
+}
+"""Their mean, and how they are drawn."""
 
-    intervals = [estimate(sample) for sample in samples]
-    covered = np.mean([found.low <= 0 <= found.high for found in intervals if found.low is not None and found.high])
 
-    # Binomial standard deviation of the share: 0.5 points.
-    assert 0.935 <= covered <= 0.965
+def coverage(values: str, n: int) -> float:
+    """The share of 2,000 intervals of n values each that hold the mean; its binomial sd is at most 0.9 points."""
+    mean, draw = POPULATIONS[values]
+    intervals = [estimate(sample) for sample in draw(np.random.default_rng(n), (2000, n))]
+    held = [e.low <= mean <= e.high for e in intervals if e.low is not None and e.high is not None]
+    assert len(held) == len(intervals)
+    return float(np.mean(held))
+
+
+@pytest.mark.parametrize("n", [10, 20, 40])
+def test_ninety_five_percent_intervals_of_normal_values_hold_the_mean_about_that_often(n: int) -> None:
+    assert 0.93 <= coverage("normal", n) <= 0.97
+
+
+def test_the_page_says_how_often_intervals_of_skewed_values_hold_the_mean() -> None:
+    page = (Path(__file__).parents[2] / "docs/statistics.md").read_text(encoding="utf-8")
+
+    for values in POPULATIONS:
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {values} |")]
+        told = [float(cell.strip(" %")) / 100 for cell in row.split("|")[2:-1]]
+        assert told == pytest.approx([coverage(values, n) for n in (5, 10, 20, 40)], abs=0.02)
 
 
 def test_differences_are_paired_by_replicate() -> None:
