@@ -24,7 +24,7 @@ from service.schemas import Strict
 from service.watch import Watch, Watched
 from store import happenings
 from store.database import Database
-from store.happenings import MOST_CHARACTERS, START, Now, Seen
+from store.happenings import MOST_CHARACTERS, NOW, START, Now, Seen
 
 blueprint = Blueprint("events", __name__, url_prefix="/v1/experiments", description="What happens, as it does.")
 
@@ -57,8 +57,9 @@ class EventsQuery(Strict):
         MOST_CHARACTERS,
         load_default=None,
         metadata={
-            "description": f"A long poll in place of the stream: what happened since then. `{START}` at first, then "
-            "the `since` of the answer before, or the id of an event. Answers as soon as there is something.",
+            "description": f"A long poll in place of the stream: what happened since then. `{START}` at first, or "
+            f"`{NOW}` for how it stands without its past, then the `since` of the answer before, or the id of an event."
+            " Answers as soon as there is something.",
             "example": START,
         },
     )
@@ -81,7 +82,10 @@ class EventsHeaders(ma.Schema):
         MOST_CHARACTERS,
         data_key="Last-Event-ID",
         load_default=None,
-        metadata={"description": "The id of the last event that was seen: the stream goes on after it."},
+        metadata={
+            "description": "The id of the last event that was seen: the stream goes on after it. "
+            f"`{NOW}`: it begins with how it stands, without its past."
+        },
     )
 
 
@@ -119,13 +123,19 @@ def follow(query: dict[str, Any], headers: dict[str, Any], experiment_id: Any) -
     """
     if query["since"] is not None:
         wait_s = WAIT_S if query["wait_s"] is None else query["wait_s"]
-        return _long_poll(str(experiment_id), happenings.read(query["since"], field="since"), wait_s)
-    return _stream(str(experiment_id), happenings.read(headers["last_event_id"] or START, field="Last-Event-ID"))
+        return _long_poll(*_begun(str(experiment_id), query["since"], field="since"), wait_s)
+    return _stream(*_begun(str(experiment_id), headers["last_event_id"] or START, field="Last-Event-ID"))
 
 
-def _long_poll(experiment_id: str, seen: Seen, wait_s: float) -> Response:
+def _begun(experiment_id: str, cursor: str, *, field: str) -> tuple[Seen, Now]:
+    """What the reader has seen, and how the experiment stands."""
+    seen = None if cursor == NOW else happenings.read(cursor, field=field)
+    now = _look(parts().database, experiment_id)
+    return seen or happenings.up_to(now), now
+
+
+def _long_poll(seen: Seen, now: Now, wait_s: float) -> Response:
     database, watch = parts().database, parts().watch
-    now = _look(database, experiment_id)
     told = _first(database, seen, now)
     if told or now.has_ended or not wait_s:
         return _answer(told, seen, now)
@@ -150,9 +160,8 @@ def _answer(told: list[Told], seen: Seen, now: Now) -> Response:
     )
 
 
-def _stream(experiment_id: str, seen: Seen) -> Response:
+def _stream(seen: Seen, now: Now) -> Response:
     database, watch = parts().database, parts().watch
-    now = _look(database, experiment_id)
     if now.has_ended and next(news(database, seen, now), None) is None:
         return Response(status=204)
     if request.method == "HEAD":

@@ -20,6 +20,9 @@ from store.submissions import Counts
 START = marks.START
 """The cursor of whoever has seen nothing."""
 
+NOW = "now"
+"""What whoever comes without a cursor, and does not want the past, asks with."""
+
 MOST_CHARACTERS = marks.MOST_CHARACTERS + 80
 _CURSOR = re.compile(r"(\d{1,18})\.(\d{1,18}-\d{1,18}|)\.([\w-]+)", re.ASCII)
 
@@ -63,9 +66,14 @@ def read(cursor: str, *, field: str) -> Seen:
         return Seen()
     found = _CURSOR.fullmatch(cursor)
     if found is None or int(found[1]) >= 2**63:
-        allowed = f"{START}, or the id of an earlier event of the same experiment"
+        allowed = f"{START}, {NOW}, or the id of an earlier event of the same experiment"
         raise InvalidRequest([FieldError(field, cursor, allowed)])
     return Seen(int(found[1]), found[2], found[3])
+
+
+def up_to(now: Now) -> Seen:
+    """What somebody has seen to whom the past means nothing: all but how it stands."""
+    return Seen(now.newest, "", now.rows or START)
 
 
 def look(session: Session, experiment_id: str, *, after: int | None = None) -> Now:

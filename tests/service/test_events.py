@@ -87,6 +87,37 @@ def test_who_comes_back_misses_nothing_and_is_told_nothing_twice(database: Datab
     assert refused(api, experiment_id, after[-1].cursor).status_code == 204
 
 
+def test_who_comes_without_a_past_is_told_how_it_stands_and_then_what_happens(database: Database, api: Api) -> None:
+    experiment_id = submitted(database, in_stacks(2)).id
+    finished(database, claimed(database))
+
+    with Stream(api, experiment_id, last="now") as stream:
+        first = next(iter(stream))
+        claim = claimed(database)
+        recorded(database, claim, 0, 3)
+        told = stream.until(lambda event: event.name == "measurements")
+        finished(database, claim)
+        told += list(stream)
+    with Stream(api, experiment_id, last=first.cursor) as stream:
+        again = list(stream)
+
+    assert (first.name, first.data["runs"]["succeeded"]) == ("progress", 4)
+    assert set(states(told)) == {(1, "running"), (1, "succeeded"), (None, "succeeded")}
+    assert told[-1].name == "end"
+    assert states(again) == states(told)
+
+
+def test_of_one_that_has_ended_a_stream_from_now_tells_how_it_stands(database: Database, api: Api) -> None:
+    experiment_id = submitted(database, in_stacks(1)).id
+    finished(database, claimed(database))
+
+    with Stream(api, experiment_id, last="now") as stream:
+        told = list(stream)
+
+    assert [(event.name, event.data["state"]) for event in told] == [("progress", "succeeded"), ("end", "succeeded")]
+    assert refused(api, experiment_id, told[-1].cursor).status_code == 204
+
+
 def test_a_reader_that_takes_nothing_holds_nobody_up(database: Database, api: Api) -> None:
     experiment_id = submitted(database, in_stacks(1)).id
     host, port = api.url.removeprefix("http://").split(":")

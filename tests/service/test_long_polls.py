@@ -20,6 +20,18 @@ def test_a_long_poll_answers_at_once_where_there_is_something(database: Database
     assert answer.json()["ended"] is False
 
 
+def test_a_long_poll_from_now_tells_how_it_stands_and_where_to_go_on(database: Database, api: Api) -> None:
+    experiment_id = submitted(database, in_stacks(1)).id
+
+    now = poll(api, experiment_id, "now", 15).json()
+    claimed(database)
+    later = poll(api, experiment_id, now["since"], 15).json()
+
+    assert [(event["event"], event["data"]["state"]) for event in now["events"]] == [("progress", "queued")]
+    changes = [event["data"]["to_state"] for event in later["events"] if event["event"] == "state"]
+    assert changes == ["running", "running"]
+
+
 def test_a_long_poll_waits_for_news_and_no_longer_than_it_was_told(database: Database, api: Api) -> None:
     experiment_id = submitted(database, in_stacks(1)).id
     last = poll(api, experiment_id, "start", 0).json()["since"]
