@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
@@ -64,7 +64,14 @@ def register(app: Flask, database: Database) -> None:
             _check_scope(g.bearer)
             _check_owner(g.bearer)
 
+    def keep_nowhere(response: Response) -> Response:
+        # A browser whose token is forgotten holds nothing of the lab any more.
+        if parts().settings.auth == TOKENS and not is_open(request.endpoint):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
     app.before_request(admit)
+    app.after_request(keep_nowhere)
 
 
 def is_open(endpoint: str | None) -> bool:

@@ -28,7 +28,7 @@ def docs() -> Response:
     return _page("docs.html")
 
 
-@blueprint.get("/page/<any('style.css', 'docs.js'):name>")
+@blueprint.get("/page/<any('style.css', 'docs.js', 'lab.js', 'access.js', 'events.js'):name>")
 def own_file(name: str) -> Response:
     return send_from_directory(_OWN, name)
 

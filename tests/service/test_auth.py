@@ -107,6 +107,21 @@ def test_a_token_in_the_address_is_not_looked_at(guarded: Flask, database: Datab
         assert guarded.test_client().get(f"/v1/limits?{name}={text}").status_code == 401
 
 
+def test_what_a_token_opens_is_kept_nowhere(guarded: Flask, database: Database) -> None:
+    client = guarded.test_client()
+    ada = a_token(database, "ada")
+    path = asked(client, ada)
+    answer = client.get(path, headers=ada)
+
+    unchanged = client.get(path, headers=ada | {"If-None-Match": answer.headers["ETag"]})
+
+    assert unchanged.status_code == 304
+    for each in (answer, unchanged, client.get(path)):
+        assert each.headers["Cache-Control"] == "no-store"
+    with client.get("/page/style.css") as style:
+        assert "no-store" not in style.headers["Cache-Control"]
+
+
 def test_a_token_does_what_its_scopes_say(guarded: Flask, database: Database) -> None:
     client = guarded.test_client()
     reads, submits = a_token(database, "reader", "read"), a_token(database, "robot", "submit")

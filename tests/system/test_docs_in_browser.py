@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Thread
 
 import pytest
 from playwright.sync_api import Browser
-from werkzeug.serving import make_server
 
-from service import create_app
 from store.settings import Settings
-from tests.service.conftest import close
+from tests.system.pages import served
 
 
 @pytest.fixture
 def url(settings: Settings) -> Iterator[str]:
-    app = create_app(settings)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    serving = Thread(target=server.serve_forever)
-    serving.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    serving.join()
-    server.server_close()
-    close(app)
+    with served(settings) as url:
+        yield url
 
 
 def test_the_page_shows_every_operation_and_asks_nobody_else(browser: Browser, url: str) -> None:
