@@ -22,9 +22,10 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
-from actlab.errors import LabError, TimedOut
+from actlab.errors import TimedOut
 from actlab.http import Connection
 from actlab.news import LONGEST_S, News
+from actlab.token import found
 
 # A method below is called `list`, so these types need names.
 Json = dict[str, Any]
@@ -43,15 +44,23 @@ OUTAGE_S = 120.0
 
 class Lab:
     """A lab at an address: `url`, or ACTLAB_URL, or this machine's port 8000. Where it asks for a token: `token`, or
-    ACTLAB_TOKEN, or what the file ACTLAB_TOKEN_FILE holds.
+    what `token_file` holds, or ACTLAB_TOKEN, or what the file ACTLAB_TOKEN_FILE holds. A file of yours that others may
+    read is refused.
 
     Methods raise `actlab.errors.Refused` where the lab says no, and `Unreachable` where none answers.
     """
 
-    def __init__(self, url: str | None = None, *, token: str | None = None, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        token_file: str | Path | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
         self.url = (url or os.environ.get("ACTLAB_URL") or DEFAULT_URL).rstrip("/")
         self._timeout_s = timeout_s
-        self._connection = Connection(self.url, token=token or _token(), timeout_s=timeout_s)
+        self._connection = Connection(self.url, token=token or found(token_file), timeout_s=timeout_s)
 
     def __enter__(self) -> Lab:
         return self
@@ -284,18 +293,6 @@ class Lab:
             for name, values in page["columns"].items():
                 columns.setdefault(name, []).extend(values)
         return columns
-
-
-def _token() -> str | None:
-    if token := os.environ.get("ACTLAB_TOKEN"):
-        return token.strip()
-    file = os.environ.get("ACTLAB_TOKEN_FILE")
-    if not file:
-        return None
-    try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"ACTLAB_TOKEN_FILE: {file!r} cannot be read: {error}.") from error
 
 
 def _path(experiment_id: str, *parts: str) -> str:

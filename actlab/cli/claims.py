@@ -6,20 +6,20 @@ import click
 
 from actlab.cli import claim_tables
 from actlab.cli.experiments import follow
-from actlab.cli.frame import console, json_option, print_json, url_option
+from actlab.cli.frame import console, json_option, lab_options, print_json
 from actlab.client import Lab
 
 
 @click.command()
 @json_option
-@url_option
-def claims(*, as_json: bool, url: str | None) -> None:
+@lab_options
+def claims(*, as_json: bool, lab: Lab) -> None:
     """List the claims, and how each stands on this lab.
 
     \b
     actlab claims
     """
-    with Lab(url) as lab:
+    with lab:
         items = lab.claims()
         verdicts = {item["name"]: lab.verdict(item["name"]) for item in items}
     if as_json:
@@ -33,8 +33,8 @@ def claims(*, as_json: bool, url: str | None) -> None:
 @click.option("--run", is_flag=True, help="Ask for its experiments, follow them, and judge what they found.")
 @click.option("--quick", is_flag=True, help="Fewer settings and five seeds: it may well be inconclusive.")
 @json_option
-@url_option
-def claim(name: str, *, run: bool, quick: bool, as_json: bool, url: str | None) -> None:
+@lab_options
+def claim(name: str, *, run: bool, quick: bool, as_json: bool, lab: Lab) -> None:
     """Show a claim part by part: the numbers, the verdicts, and what is missing.
 
     Without --run, by the latest round that is whole. Ctrl-C stops only the watching: run it again to go on.
@@ -44,7 +44,7 @@ def claim(name: str, *, run: bool, quick: bool, as_json: bool, url: str | None) 
     actlab claim C4 --run --quick
     """
     effort = "quick" if quick else "full"
-    with Lab(url) as lab:
+    with lab:
         if run:
             answer = lab.run_claim(name.upper(), effort=effort, wait=lambda each: follow(lab, each, quiet=as_json))
         else:

@@ -9,7 +9,7 @@ import click
 
 from actlab.cli import tables
 from actlab.cli.follow import following
-from actlab.cli.frame import console, find, id_argument, json_option, print_json, url_option
+from actlab.cli.frame import console, find, id_argument, json_option, lab_options, print_json
 from actlab.cli.score import score
 from actlab.client import Json, Lab
 from actlab.command import command
@@ -25,15 +25,15 @@ INTERRUPTED = 130
 @click.option("--dataset")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 @json_option
-@url_option
-def list_experiments(*, limit: int, as_json: bool, url: str | None, **filters: str | None) -> None:
+@lab_options
+def list_experiments(*, limit: int, as_json: bool, lab: Lab, **filters: str | None) -> None:
     """List experiments, the newest first.
 
     \b
     actlab list --state running
     actlab list --activation sigmoid --json
     """
-    with Lab(url) as lab:
+    with lab:
         items = lab.list(limit=limit, **{key: value for key, value in filters.items() if value is not None})
     if as_json:
         print_json(items)
@@ -46,14 +46,14 @@ def list_experiments(*, limit: int, as_json: bool, url: str | None, **filters: s
 @click.command()
 @id_argument
 @json_option
-@url_option
-def show(experiment_id: str, *, as_json: bool, url: str | None) -> None:
+@lab_options
+def show(experiment_id: str, *, as_json: bool, lab: Lab) -> None:
     """Show what was asked, how far it is, and what came out so far.
 
     \b
     actlab show last
     """
-    with Lab(url) as lab:
+    with lab:
         experiment = find(lab, experiment_id)
         if as_json:
             print_json(experiment)
@@ -68,14 +68,14 @@ def show(experiment_id: str, *, as_json: bool, url: str | None) -> None:
 @id_argument
 @click.option("--timeout", "timeout_s", type=float, help="Give up waiting after so many seconds, with exit code 1.")
 @json_option
-@url_option
-def wait(experiment_id: str, *, timeout_s: float | None, as_json: bool, url: str | None) -> None:
+@lab_options
+def wait(experiment_id: str, *, timeout_s: float | None, as_json: bool, lab: Lab) -> None:
     """Wait until an experiment has ended. The exit code is 0 if it succeeded, else 1.
 
     \b
     actlab wait last --timeout 600
     """
-    with Lab(url) as lab:
+    with lab:
         end = follow(lab, find(lab, experiment_id)["id"], quiet=as_json, timeout_s=timeout_s)
         end_with(lab, end, as_json=as_json)
     sys.exit(0 if end["state"] == "succeeded" else 1)
@@ -84,14 +84,14 @@ def wait(experiment_id: str, *, timeout_s: float | None, as_json: bool, url: str
 @click.command()
 @id_argument
 @json_option
-@url_option
-def cancel(experiment_id: str, *, as_json: bool, url: str | None) -> None:
+@lab_options
+def cancel(experiment_id: str, *, as_json: bool, lab: Lab) -> None:
     """Cancel what still runs or waits; what is measured stays.
 
     \b
     actlab cancel last
     """
-    with Lab(url) as lab:
+    with lab:
         experiment = lab.cancel(find(lab, experiment_id)["id"])
     print_json(experiment) if as_json else click.echo(f"Experiment {experiment['id']} is being cancelled.")
 
@@ -99,14 +99,14 @@ def cancel(experiment_id: str, *, as_json: bool, url: str | None) -> None:
 @click.command()
 @id_argument
 @json_option
-@url_option
-def retry(experiment_id: str, *, as_json: bool, url: str | None) -> None:
+@lab_options
+def retry(experiment_id: str, *, as_json: bool, lab: Lab) -> None:
     """Run again what failed or was cancelled; what succeeded stays.
 
     \b
     actlab retry last
     """
-    with Lab(url) as lab:
+    with lab:
         experiment = lab.retry(find(lab, experiment_id)["id"])
     n_runs = experiment["runs"]["queued"]
     print_json(experiment) if as_json else click.echo(f"Experiment {experiment['id']} runs again: {n_runs} runs.")
@@ -116,14 +116,14 @@ def retry(experiment_id: str, *, as_json: bool, url: str | None) -> None:
 @id_argument
 @click.option("--add", type=click.IntRange(1), required=True, help="How many more networks of each arm.")
 @json_option
-@url_option
-def replicates(experiment_id: str, *, add: int, as_json: bool, url: str | None) -> None:
+@lab_options
+def replicates(experiment_id: str, *, add: int, as_json: bool, lab: Lab) -> None:
     """Train more replicates of an experiment that has ended: the cure for an interval that is too wide.
 
     \b
     actlab replicates last --add 5
     """
-    with Lab(url) as lab:
+    with lab:
         found = find(lab, experiment_id)
         experiment = lab.extend(found["id"], found["spec"]["replicates"] + add)
     n_runs, total = experiment["runs"]["queued"], experiment["spec"]["replicates"]
@@ -134,14 +134,14 @@ def replicates(experiment_id: str, *, add: int, as_json: bool, url: str | None) 
 @click.command()
 @id_argument
 @json_option
-@url_option
-def history(experiment_id: str, *, as_json: bool, url: str | None) -> None:
+@lab_options
+def history(experiment_id: str, *, as_json: bool, lab: Lab) -> None:
     """Show every change of state of an experiment and its stacks: when, from what to what, by whom, why.
 
     \b
     actlab history last
     """
-    with Lab(url) as lab:
+    with lab:
         events = lab.history(find(lab, experiment_id)["id"])
     print_json(events) if as_json else console().print(tables.history(events))
 
@@ -150,14 +150,14 @@ def history(experiment_id: str, *, as_json: bool, url: str | None) -> None:
 @id_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-@url_option
-def delete(experiment_id: str, *, yes: bool, as_json: bool, url: str | None) -> None:
+@lab_options
+def delete(experiment_id: str, *, yes: bool, as_json: bool, lab: Lab) -> None:
     """Delete an experiment and all its results, for good.
 
     \b
     actlab delete 1f6c2b8e --yes
     """
-    with Lab(url) as lab:
+    with lab:
         experiment = find(lab, experiment_id)
         if not yes:
             question = f"Delete experiment {experiment['id']} ({tables.told(experiment)}) and all its results?"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -21,9 +23,24 @@ WIDE = 200
 # `last` and the beginning of an id are looked for among this many experiments.
 RECENT = 200
 
-url_option = click.option("--url", help="The lab's address.  [default: ACTLAB_URL, or http://127.0.0.1:8000]")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 id_argument = click.argument("experiment_id", metavar="ID")
+
+
+def lab_options(command: Command) -> Command:
+    """Where the lab is, and with which token; the command gets them as `lab`."""
+
+    @functools.wraps(command)
+    def with_lab(*arguments: Any, url: str | None, token_file: Path | None, **options: Any) -> Any:
+        return command(*arguments, lab=Lab(url, token_file=token_file), **options)
+
+    in_file = click.option(
+        "--token-file",
+        type=click.Path(path_type=Path),
+        help="Holds the token for a lab that asks for one.  [default: ACTLAB_TOKEN, or the file ACTLAB_TOKEN_FILE]",
+    )
+    at = click.option("--url", help="The lab's address.  [default: ACTLAB_URL, or http://127.0.0.1:8000]")
+    return at(in_file(with_lab))  # type: ignore[return-value]  # called with the options that make the lab
 
 
 class Speaking(click.Group):

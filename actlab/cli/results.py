@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from actlab.cli import tables
-from actlab.cli.frame import console, find, id_argument, json_option, print_json, url_option
+from actlab.cli.frame import console, find, id_argument, json_option, lab_options, print_json
 from actlab.cli.output import writable
 from actlab.cli.score import score
 from actlab.client import Items, Lab
@@ -32,8 +32,8 @@ from actlab.client import Items, Lab
 )
 @click.option("--level", type=float, help="Level of the intervals.  [default: 0.95]")
 @json_option
-@url_option
-def compare(experiment_id: str, *, metric: str | None, as_json: bool, url: str | None, **options: Any) -> None:
+@lab_options
+def compare(experiment_id: str, *, metric: str | None, as_json: bool, lab: Lab, **options: Any) -> None:
     """Compare arms: means with intervals, and paired differences from the baseline.
 
     \b
@@ -41,7 +41,7 @@ def compare(experiment_id: str, *, metric: str | None, as_json: bool, url: str |
     actlab compare last --metric dead_fraction --layer 1 --at last
     """
     said = {key: value for key, value in options.items() if value is not None}
-    with Lab(url) as lab:
+    with lab:
         experiment = find(lab, experiment_id)
         answer = lab.comparison(experiment["id"], metric or score(lab, experiment), **said)
     print_json(answer) if as_json else console().print(tables.comparison(answer))
@@ -51,15 +51,15 @@ def compare(experiment_id: str, *, metric: str | None, as_json: bool, url: str |
 @id_argument
 @click.option("--arm", type=click.IntRange(0), multiple=True, help="Only these, by position; may be repeated.")
 @json_option
-@url_option
-def predictions(experiment_id: str, *, arm: tuple[int, ...], as_json: bool, url: str | None) -> None:
+@lab_options
+def predictions(experiment_id: str, *, arm: tuple[int, ...], as_json: bool, lab: Lab) -> None:
     """Show theory of wide networks beside what was measured before training, and whether they agree.
 
     \b
     actlab predictions last
     actlab predictions last --arm 0 --json
     """
-    with Lab(url) as lab:
+    with lab:
         answer = lab.predictions(find(lab, experiment_id)["id"], **({"arm": list(arm)} if arm else {}))
     print_json(answer) if as_json else console().print(tables.predictions(answer))
 
@@ -83,8 +83,8 @@ def predictions(experiment_id: str, *, arm: tuple[int, ...], as_json: bool, url:
 @click.option("--aggregate", type=click.Choice(["mean"]), help="Over networks, with intervals. Not for runs and units.")
 @click.option("--over", type=click.Choice(["layers"]), help="With --aggregate: over layers as well.")
 @click.option("--thin", type=click.IntRange(4), help="At most so many steps of each series, with its extremes.")
-@url_option
-def export(experiment_id: str, table: str, *, form: str, output: str, url: str | None, **filters: Any) -> None:
+@lab_options
+def export(experiment_id: str, table: str, *, form: str, output: str, lab: Lab, **filters: Any) -> None:
     """Write a table of results, whole, as CSV, as JSON (columns), or with a JSON object a line (ndjson).
 
     \b
@@ -93,7 +93,7 @@ def export(experiment_id: str, table: str, *, form: str, output: str, url: str |
     actlab export last measurements --fields dead_fraction --aggregate mean --swept network.depth:8
     """
     said = {key: value for key, value in filters.items() if value}
-    with Lab(url) as lab:
+    with lab:
         pieces = _pieces(lab, find(lab, experiment_id)["id"], table, form, said)
         # The first piece is read before the file is opened: a refusal leaves no empty file behind.
         first = next(pieces, "")
@@ -112,14 +112,14 @@ def export(experiment_id: str, table: str, *, form: str, output: str, url: str |
     default=Path("report.html"),
     show_default=True,
 )
-@url_option
-def report(experiment_id: str, *, output: Path, url: str | None) -> None:
+@lab_options
+def report(experiment_id: str, *, output: Path, lab: Lab) -> None:
     """Write the report: one HTML page with figures, numbers and the answer, that needs nothing else.
 
     \b
     actlab report last -o relu.html
     """
-    with Lab(url) as lab:
+    with lab:
         lab.report(find(lab, experiment_id)["id"], output)
     click.echo(f"The report is in {output}.")
 

@@ -12,7 +12,7 @@ import click
 
 from actlab.cli import tables
 from actlab.cli.experiments import end_with, follow
-from actlab.cli.frame import console, json_option, print_json, url_option
+from actlab.cli.frame import console, json_option, lab_options, print_json
 from actlab.cli.output import writable
 from actlab.cli.request import request
 from actlab.client import Lab
@@ -62,7 +62,7 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Write the report to this file at the end.",
 )
 @json_option
-@url_option
+@lab_options
 def run(
     spec: IO[str] | None,
     *,
@@ -70,7 +70,7 @@ def run(
     no_follow: bool,
     report: Path | None,
     as_json: bool,
-    url: str | None,
+    lab: Lab,
     **options: Any,
 ) -> None:
     """Submit an experiment, follow it, and show what came out.
@@ -83,7 +83,7 @@ def run(
     actlab run question.json --sweep training.learning_rate=0.03,0.3 --report answer.html
     """
     wanted = request(_read(spec), options)
-    with Lab(url) as lab:
+    with lab:
         if dry_run:
             answer = lab.plan(wanted)
             print_json(answer) if as_json else console().print(tables.plan(answer))

@@ -27,18 +27,20 @@ def token() -> None:
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), default=("read", "submit"))
 @click.option("--days", type=click.IntRange(1, 36_500), help="Expires after so many days.  [default: never]")
+@click.option("--out", type=click.Path(path_type=Path), help="Write it to this new file, which only you can read.")
 @_data
-def create(*, name: str, scopes: tuple[str, ...], days: int | None, data: Path | None) -> None:
+def create(*, name: str, scopes: tuple[str, ...], days: int | None, out: Path | None, data: Path | None) -> None:
     """Make a token and print it, this once. NAME owns what is asked for with it.
 
     `read` sees the whole lab, `submit` asks for experiments and changes its own, `admin` does everything.
 
     \b
-    actlab token create ada > ada.token
+    actlab token create ada --out ada.token
+    actlab list --token-file ada.token
     """
     from actlab.operate import tokens
 
-    tokens.create(name, scopes, days=days, data=data)
+    tokens.create(name, scopes, days=days, out=out, data=data)
 
 
 @token.command("list")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -17,14 +17,36 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def create(name: str, scopes: Sequence[str], *, days: int | None, data: Path | None) -> None:
-    """Prints the token, and only that, on standard output."""
+def create(name: str, scopes: Sequence[str], *, days: int | None, out: Path | None, data: Path | None) -> None:
+    """Prints the token, and only that, on standard output, or writes it to a new file of its owner's alone."""
     from store import tokens
 
-    with _writing(data) as session:
+    with _kept(out) as file, _writing(data) as session:
         text = tokens.create(session, name, scopes, days=days)
-    click.echo(f"Token {name!r} ({', '.join(scopes)}). It is shown this once:", err=True)
-    click.echo(text)
+        if file is not None:
+            print(text, file=file, flush=True)
+    said = f"Token {name!r} ({', '.join(scopes)}). It is shown this once"
+    click.echo(f"{said}:" if out is None else f"{said}, in {out}.", err=True)
+    if out is None:
+        click.echo(text)
+
+
+@contextmanager
+def _kept(path: Path | None) -> Iterator[IO[str] | None]:
+    """The file, made before there is a token to keep, and removed where there is none. Raises CannotStart."""
+    if path is None:
+        yield None
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise CannotStart(f"The token cannot be written to {str(path)!r}: {error.strerror}.") from error
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            yield file
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def list_tokens(*, data: Path | None) -> None:
