@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from actlab.client import Json, Lab
 from actlab.errors import LabError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_C1 = re.compile("[\x7f-\x9f]")
 
 # In a file or a pipe there is no width to keep to, and a folded table cannot be searched.
 WIDE = 200
@@ -68,7 +71,9 @@ def console(*, err: bool = False) -> Console:
 
 
 def print_json(data: Any) -> None:
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    # JSON escapes most of what would move a terminal's cursor, and may escape the rest.
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    click.echo(_C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def find(lab: Lab, given: str) -> Json:

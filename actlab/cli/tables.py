@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actlab.cli.follow import counts, remaining
+from actlab.cli.plain import plain
 from actlab.client import Json
 
 NONE = "-"
@@ -33,10 +34,10 @@ def experiments(items: Sequence[Json]) -> Table:
             item["id"][:8],
             f"running {item['progress']:.0%}" if item["state"] == "running" else item["state"],
             str(item["plan"]["runs"]),
-            Text(item["name"]),
+            plain(item["name"]),
             Text(_cut(names)),
             item["spec"]["dataset"]["name"],
-            *([Text(", ".join(item["tags"]))] if tagged else []),
+            *([plain(", ".join(item["tags"]))] if tagged else []),
             _minute(item["created_at"]),
         )
     return table
@@ -47,8 +48,8 @@ def experiment(item: Json) -> RenderableType:
     spec = item["spec"]
     lines = {
         "experiment": item["id"],
-        "name": item["name"] or NONE,
-        "tags": ", ".join(item["tags"]) or NONE,
+        "name": plain(item["name"] or NONE),
+        "tags": plain(", ".join(item["tags"]) or NONE),
         "state": f"{item['state']} ({item['progress']:.0%}): {counts(item)}{remaining(item)}",
         "created": _time(item["created_at"]),
         "finished": _time(item["finished_at"]),
@@ -62,7 +63,7 @@ def experiment(item: Json) -> RenderableType:
     }
     table = Table.grid(padding=(0, 2))
     for name, value in lines.items():
-        table.add_row(name, Text(value))
+        table.add_row(name, value if isinstance(value, Text) else Text(value))
     return table
 
 
@@ -86,7 +87,7 @@ def history(events: Sequence[Json]) -> Table:
             str(event["attempt"] or NONE),
             event["to_state"],
             Text(event["actor"]),
-            Text(event["reason"] or NONE),
+            plain(event["reason"] or NONE),
         )
     return table
 

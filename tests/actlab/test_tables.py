@@ -58,6 +58,16 @@ def a_summary() -> Json:
     return {"table": [row | dict.fromkeys(columns)], "answer": ["None."], "probe_size": 512}
 
 
+def test_what_others_wrote_does_nothing_to_a_terminal() -> None:
+    hostile = "[red]a[/] \x1b]0;title\x07\x1b[2J \x9b31m \u202eevil\n"
+    item = an_experiment(name=hostile, tags=[hostile])
+
+    shown = printed(tables.experiments([item]))
+
+    assert shown.count("[red]a[/] \ufffd]0;title\ufffd\ufffd[2J \ufffd31m \ufffdevil\ufffd") == 2
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
+
+
 def test_a_list_tells_experiments_apart() -> None:
     text = printed(tables.experiments([an_experiment()]))
 
