@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from lab.errors import QuotaReached
 from store.database import database_now
-from store.models import QUEUED, RUNNING, Experiment, Stack
+from store.models import QUEUED, RUNNING, Experiment, Stack, Token
 
 _A_MINUTE_S = 60
 _WORK_ENDS_S = 30
@@ -27,8 +27,10 @@ class Quotas:
 def check(session: Session, owner: str, quotas: Quotas) -> None:
     """Raises QuotaReached where `owner`'s work on record, with what this transaction has added, is more than may be.
 
-    Requests that come at the same moment do not see each other's work: each may be the last one that fits.
+    Of requests that come at the same moment each is counted after the one before has ended, so that no two are the
+    last one that fits. Whoever calls has all other locks already, and little left to do.
     """
+    _wait_for_turn(session, owner)
     recent = sa.select(sa.func.count()).where(
         Experiment.owner == owner, Experiment.created_at > database_now(-_A_MINUTE_S)
     )
@@ -44,3 +46,9 @@ def check(session: Session, owner: str, quotas: Quotas) -> None:
         if int(value or 0) > limit:
             sentence = f"Token {owner!r} may have {limit} of {name} queued and running; this would be {int(value)}."
             raise QuotaReached(sentence, _WORK_ENDS_S)
+
+
+def _wait_for_turn(session: Session, owner: str) -> None:
+    """Until the end of the transaction nobody else counts for `owner`. On SQLite nobody else writes anyway."""
+    session.flush()
+    session.execute(sa.select(Token.id).where(Token.name == owner).with_for_update(key_share=True))
