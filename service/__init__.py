@@ -24,6 +24,7 @@ from service import (
     results,
     rows,
 )
+from service.counts import Counts
 from service.openapi import BEARER, Api
 from service.parts import Parts, keep
 from service.rendered import Rendered
@@ -57,10 +58,11 @@ def create_app(settings: Settings) -> Flask:
     if settings.auth == TOKENS:
         app.config["API_SPEC_OPTIONS"] = {"security": [{BEARER: []}]}
     database = Database.connect(settings.database_url)
-    watch = Watch(database, places=settings.max_streams)
+    counts = Counts()
+    watch = Watch(database, places=settings.max_streams, readers=counts.readers)
     hints = Hints(settings)
-    keep(app, Parts(settings, database, hints, Versions(database), Rendered(), watch))
-    metrics.register(app, database, hints)
+    keep(app, Parts(settings, database, hints, Versions(database), Rendered(), watch, counts))
+    metrics.register(app, counts, database, hints)
     guards.register(app)
     auth.register(app, database)
     problems.register(app)

@@ -22,6 +22,7 @@ from service.claim_answers import ClaimAnswer, RoundAnswer, VerdictAnswer
 from service.claim_requests import RoundSchema, VerdictQuery
 from service.parts import limits, parts
 from service.rounds import Member, Progress
+from service.waking import wake
 from store import submissions
 from store.models import Experiment
 
@@ -65,7 +66,7 @@ def ask(given: dict[str, Any], claim: str) -> Any:
         ]
         check_quotas(session)
         answer = _round(known, progress, asked)
-    parts().hints.send(sum(experiment.n_stacks for experiment in asked))
+    wake(sum(experiment.n_stacks for experiment in asked))
     return answer, {"Location": url_for("claims.verdict", claim=claim)}
 
 

@@ -19,6 +19,7 @@ from service.parts import limits, parts
 from service.query_strings import CancelQuery, ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
 from service.rendering import arm_json, event_json, experiment_json, plan_json
 from service.schemas import ChangeSchema, ExperimentSchema, ReplicatesSchema
+from service.waking import wake
 from store import deletions, pace, replicates, retries, submissions, work
 from store.database import CommitUnknown
 from store.history import history
@@ -54,7 +55,7 @@ def submit(spec: ExperimentSpec, query: dict[str, Any], headers: dict[str, Any])
     except CommitUnknown:
         if not _is_kept(answer["id"]):
             raise
-    parts().hints.send(answer["plan"]["stacks"])
+    wake(answer["plan"]["stacks"])
     return answer, {"Location": url_for("experiments.get", experiment_id=answer["id"])}
 
 
@@ -137,7 +138,7 @@ def retry(experiment_id: Any) -> Any:
         experiment, n_stacks = retries.retry(session, str(experiment_id))
         check_quotas(session)
         answer = experiment_json(experiment, submissions.counts(session, experiment.id))
-    parts().hints.send(n_stacks)
+    wake(n_stacks)
     return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
 
 
@@ -154,7 +155,7 @@ def extend(given: dict[str, Any], experiment_id: Any) -> Any:
         experiment, n_stacks = replicates.extend(session, str(experiment_id), limits=limits(), **given)
         check_quotas(session)
         answer = experiment_json(experiment, submissions.counts(session, experiment.id))
-    parts().hints.send(n_stacks)
+    wake(n_stacks)
     return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
 
 

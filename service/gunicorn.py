@@ -13,7 +13,7 @@ import sys
 import tempfile
 from typing import Any
 
-from prometheus_client import values
+from prometheus_client import multiprocess, values
 
 from service import metrics
 from service.parts import parts
@@ -50,6 +50,11 @@ values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call] 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001 - the hook's signature
     shutil.rmtree(os.environ[metrics.FOLDER], ignore_errors=True)
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - the hook's signature
+    """What a process that is gone held open counts no more."""
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # as above
 
 
 def when_ready(server: Any) -> None:

@@ -1,4 +1,4 @@
-"""How the service does, for Prometheus: what waits and runs, and the requests that all its processes answered."""
+"""How the service does, for Prometheus: what waits and runs, and what its processes counted, all together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from threading import Lock
 
 from flask import Flask, Response, current_app, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lab.errors import Unavailable
 from service.blueprint import Blueprint
+from service.counts import Counts
 from store import gauges
 from store.database import Database
 from store.queue import Hints
@@ -27,7 +28,6 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 # Whoever scrapes often, or from several sides, costs the database no more.
 _FRESH_S = 3.0
-_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _KEY = "actlab_metrics"
 
 
@@ -70,16 +70,9 @@ class Lab(Collector):
             yield GaugeMetricFamily("actlab_hints_waiting", "Hints in the broker's queue.", value=waiting)
 
 
-def register(app: Flask, database: Database, hints: Hints) -> None:
+def register(app: Flask, counts: Counts, database: Database, hints: Hints) -> None:
     """Counts every request of the app from now on."""
-    registry = CollectorRegistry()
-    seconds = Histogram(
-        "actlab_request_seconds",
-        "Time to answer requests; of streams, until they begin.",
-        ["method", "route", "status"],
-        buckets=_BUCKETS_S,
-        registry=registry,
-    )
+    registry = counts.registry
     lab = Lab(database, hints)
     if FOLDER in os.environ:
         registry = CollectorRegistry()
@@ -94,7 +87,7 @@ def register(app: Flask, database: Database, hints: Hints) -> None:
         route = request.url_rule.rule if request.url_rule is not None else "none"
         method = request.method if request.url_rule is not None else "any"
         took_s = time.perf_counter() - g.began_s
-        seconds.labels(method, route, response.status_code).observe(took_s)
+        counts.seconds.labels(method, route, response.status_code).observe(took_s)
         return response
 
     app.before_request(begin)

@@ -1,5 +1,5 @@
-"""What the app was made of: its settings, its database, its ways to wake workers and to see what is new. One value,
-kept with the app.
+"""What the app was made of: its settings, its database, its ways to wake workers, to see what is new and to count what
+it does. One value, kept with the app.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from lab.limits import Limits
+from service.counts import Counts
 from service.rendered import Rendered
 from service.watch import Watch
 from store.database import Database
@@ -27,6 +28,7 @@ class Parts:
     versions: Versions
     rendered: Rendered
     watch: Watch
+    counts: Counts
 
 
 def keep(app: Flask, parts: Parts) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 
 import structlog
+from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
 from lab.errors import NotFound, Unavailable
@@ -59,11 +60,12 @@ class Watched:
 
 
 class Watch:
-    """The places, and the thread that looks while any is taken."""
+    """The places, and the thread that looks while any is taken. `readers` shows how many are."""
 
-    def __init__(self, database: Database, *, places: int) -> None:
+    def __init__(self, database: Database, *, places: int, readers: Gauge) -> None:
         self._database = database
         self._places = places
+        self._readers = readers
         self._watched: dict[str, Watched] = {}
         self._changing = threading.Lock()
         self._is_looking = False
@@ -79,6 +81,7 @@ class Watch:
             if self.n_taken >= self._places:
                 raise Unavailable(f"All {self._places} places to wait for news are taken. Poll, or come back.")
             self.n_taken += 1
+            self._readers.inc()
             watched = self._watched.setdefault(now.experiment.id, Watched(now))
             watched.n_waiting += 1
             if not self._is_looking:
@@ -89,6 +92,7 @@ class Watch:
     def leave(self, watched: Watched) -> None:
         with self._changing:
             self.n_taken -= 1
+            self._readers.dec()
             watched.n_waiting -= 1
             if not watched.n_waiting:
                 del self._watched[watched.experiment_id]

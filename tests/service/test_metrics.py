@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import os
+import signal
+import time
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -10,12 +15,16 @@ from store.database import Database
 from store.settings import Settings
 from tests.outages import outage
 from tests.service.conftest import close
+from tests.service.listening import PATIENCE_S, Api, opened, serving
 from tests.store.builders import claimed, in_stacks, submitted
 
 
 def _scraped(client: FlaskClient) -> dict[tuple[str, str], float]:
     """Value by name and labels."""
-    text = client.get("/metrics").get_data(as_text=True)
+    return _samples(client.get("/metrics").get_data(as_text=True))
+
+
+def _samples(text: str) -> dict[tuple[str, str], float]:
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {(sample.name, ",".join(sorted(sample.labels.values()))): sample.value for sample in samples}
 
@@ -44,6 +53,46 @@ def test_requests_are_counted_by_route_and_status(sqlite_client: FlaskClient) ->
         "404,any,none": 1,
         "/v1/experiments/<uuid:experiment_id>,404,GET": 1,
     }
+
+
+def test_times_that_workers_were_woken_are_counted_by_whether_the_broker_took_it(settings: Settings) -> None:
+    for broker, expected in (
+        (settings.broker_url, {"took": 2, "lost": 0}),
+        ("redis://127.0.0.1:1/0", {"took": 0, "lost": 2}),
+    ):
+        app = create_app(replace(settings, broker_url=broker))
+        client = app.test_client()
+
+        for _ in range(2):
+            assert client.post("/v1/experiments", json={"activations": ["relu"]}).status_code == 202
+
+        found = _scraped(client)
+        assert {labels: value for (name, labels), value in found.items() if name == "actlab_wakes_total"} == expected
+        close(app)
+
+
+def test_readers_that_wait_are_counted_over_all_processes_and_no_longer_than_they_wait(database: Database) -> None:
+    experiment_id = submitted(database).id
+
+    with serving(database.url, "--workers", "2", ACTLAB_MAX_STREAMS="3") as api:
+        streams = [opened(api, experiment_id) for _ in range(3)]
+        held = _readers(api)
+        os.kill(_children(api.process.pid)[0], signal.SIGKILL)
+        for stream in streams:
+            stream.close()
+        until = time.monotonic() + PATIENCE_S
+        while (left := _readers(api)) and time.monotonic() < until:
+            time.sleep(0.1)
+
+    assert (held, left) == (3, 0)
+
+
+def _readers(api: Api) -> float:
+    return _samples(httpx.get(f"{api.url}/metrics", timeout=PATIENCE_S).text)["actlab_readers", ""]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_without_the_database_it_is_said_and_the_rest_is_there(postgres_database: Database, settings: Settings) -> None:
