@@ -10,7 +10,7 @@ BENCH ?=
 FUZZ ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test browser demo up claims test test-faults fuzz chaos lint format bench bench-service clean
+.PHONY: help setup setup-test browser demo up claims test test-faults test-compose fuzz chaos lint format bench bench-service clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -35,11 +35,14 @@ claims: setup ## Run all nine claims on a lab of their own and write docs/claims
 browser: setup-test
 	@$(PYTHON) deploy/browser.py
 
-test: browser ## Every test but the faults, against real SQLite, Postgres, Valkey and worker processes
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --ignore=tests/faults
+test: browser ## Every test but the faults and those of compose, against real SQLite, Postgres, Valkey and worker processes
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --ignore=tests/faults --ignore=tests/compose
 
 test-faults: setup-test ## Labs of real processes that are killed, frozen and cut off: nothing is lost, nothing counted twice
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadgroup tests/faults
+
+test-compose: setup-test ## The compose file on the Docker engine that is here: builds the images, which takes minutes
+	@$(BIN)/pytest tests/compose
 
 fuzz: setup-test ## A thousand requests of every kind that the API's document allows, or does not; takes half an hour (FUZZ="--cases 50")
 	@$(BIN)/python -m tests.fuzz $(FUZZ)

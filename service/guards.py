@@ -6,6 +6,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, Forbidden, RequestEntityTooLarge
 
 from service.parts import parts
+from store.variables import LOOPBACK_NAMES
 
 # Answers are data: a browser that shows one may load and run nothing.
 _POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -21,8 +22,10 @@ def register(app: Flask) -> None:
 
 
 def _check_host() -> None:
-    """A web page elsewhere that has its own name resolve to this address (DNS rebinding) comes with that name."""
-    if _without_port(request.host) not in parts().settings.allowed_hosts:
+    """A web page elsewhere that has its own name resolve to this address (DNS rebinding) comes with that name. By
+    loopback's names only programs of this machine come, such as a container's health check.
+    """
+    if _without_port(request.host) not in (*LOOPBACK_NAMES, *parts().settings.allowed_hosts):
         raise BadRequest("This service does not answer under that host name; ACTLAB_ALLOWED_HOSTS lists those it does.")
 
 

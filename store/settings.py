@@ -11,7 +11,20 @@ from typing import Any, NoReturn, TypeVar
 from lab.errors import LabError
 from lab.limits import Limits
 from store.quotas import Quotas
-from store.variables import AUTH, BIND, COUNT, DEVICE, FLAG, NAMES, POSITIVE, TEXT, WHOLE, Kind, is_local
+from store.variables import (
+    AUTH,
+    BIND,
+    COUNT,
+    DEVICE,
+    FLAG,
+    LOOPBACK_NAMES,
+    NAMES,
+    POSITIVE,
+    TEXT,
+    WHOLE,
+    Kind,
+    is_local,
+)
 
 PREFIX = "ACTLAB_"
 TOKENS = "tokens"
@@ -40,8 +53,8 @@ class Settings:
     """`tokens`: every request carries one. `off`: whoever can reach the API may do everything."""
     trust_network: bool = _setting(False, FLAG)
     """Whether the API may listen beyond loopback without asking anybody for a token."""
-    allowed_hosts: tuple[str, ...] = _setting(("127.0.0.1", "localhost", "[::1]"), NAMES)
-    """Host headers the API answers to, without port."""
+    allowed_hosts: tuple[str, ...] = _setting(LOOPBACK_NAMES, NAMES)
+    """Host headers the API answers to, without port, loopback's own among them in any case."""
     device: str = _setting("cpu", DEVICE)
     """Where a worker trains: `cpu`, `cuda:0`, or `auto` for a GPU where there is one."""
     processes: int = _setting(0, WHOLE)

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+"""As this machine's own programs call it."""
+
 _DEVICE = re.compile(r"cpu|auto|cuda(:\d+)?", re.ASCII)
 _BIND = re.compile(r"unix:/.+|fd://\d+|(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", re.ASCII)
 

@@ -200,11 +200,12 @@ def test_without_a_broker_work_is_accepted_all_the_same(settings: Settings) -> N
     close(app)
 
 
-def test_a_host_may_be_set_in_capitals(settings: Settings) -> None:
+def test_a_host_may_be_set_in_capitals_and_this_machine_is_answered_all_the_same(settings: Settings) -> None:
     listed = Settings.from_environ({"ACTLAB_ALLOWED_HOSTS": "Lab.Example"}).allowed_hosts
     app = create_app(replace(settings, allowed_hosts=listed))
 
-    assert app.test_client().get("/v1/limits", headers={"Host": "lab.example"}).status_code == 200
+    for host in ("lab.example", "localhost", "127.0.0.1:8000", "[::1]:8000"):
+        assert app.test_client().get("/v1/limits", headers={"Host": host}).status_code == 200
     close(app)
 
 

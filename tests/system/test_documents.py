@@ -47,6 +47,7 @@ def test_every_setting_the_readme_names_is_one() -> None:
     known = {PREFIX + f.name.upper() for f in fields(Settings)}
     known |= {f"{PREFIX}LIMIT_{f.name.upper()}" for f in fields(Limits)}
     known |= {"ACTLAB_URL", "ACTLAB_TOKEN", "ACTLAB_TOKEN_FILE", "ACTLAB_POSTGRES_PASSWORD", "ACTLAB_PORT"}
+    known |= {"ACTLAB_PUBLISH"}
 
     named = set(re.findall(r"\bACTLAB_[A-Z_]+\b", README))
 
