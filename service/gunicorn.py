@@ -26,7 +26,7 @@ except InvalidSettings as error:
     sys.exit(str(error))
 
 bind = settings.bind
-worker_class = "gthread"
+worker_class = "service.arriving.Worker"
 workers = 2
 # Those who wait for news leave others threads enough.
 threads = max(128, settings.max_streams + 64)
@@ -37,6 +37,8 @@ graceful_timeout = 20
 keepalive = 5
 # The most that gunicorn can bound: every arm that an experiment may have can be named in one query.
 limit_request_line = 8190
+# Headers by which a proxy says where the app stands are nobody's to send.
+forwarder_headers = ""
 # The control socket would be one more way in, and a file to clean up.
 control_socket_disable = True
 accesslog = None

@@ -113,3 +113,13 @@ def test_a_body_of_malformed_chunks_is_refused_and_no_failure(lab: tuple[str, in
     assert b"application/problem+json" in text
     # What follows on the connection is no request of anybody's.
     assert b"HTTP/1.1" not in text
+
+
+def test_what_a_proxy_would_say_is_nobodys_to_say(lab: tuple[str, int]) -> None:
+    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    with socket.create_connection(lab, timeout=30) as connection:
+        connection.sendall(head + b"SCRIPT_NAME: /v1\r\nPATH_INFO: /nowhere\r\n\r\n")
+        with connection.makefile("rb") as answer:
+            status = answer.readline()
+
+    assert status == b"HTTP/1.1 200 OK\r\n"

@@ -1,0 +1,9 @@
+"""The API's worker with less patience than a test has."""
+
+from __future__ import annotations
+
+from service.arriving import Worker
+
+
+class Hasty(Worker):
+    ARRIVAL_S = 0.5
