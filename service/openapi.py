@@ -8,7 +8,7 @@ from typing import Any
 import flask_smorest
 import marshmallow as ma
 from apispec import BasePlugin
-from flask import Flask
+from flask import Flask, Response
 
 from service import problems
 from service.fields import Field
@@ -25,10 +25,17 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def __init__(self, app: Flask) -> None:
+        self._document: bytes | None = None
         super().__init__(app, spec_kwargs={"extra_plugins": [Refusals()]})
         self.ma_plugin.converter.add_attribute_function(described)
         scheme = {"type": "http", "scheme": "bearer", "description": "Needed where ACTLAB_AUTH is tokens."}
         self.spec.components.security_scheme(BEARER, scheme)
+
+    def _openapi_json(self) -> Response:
+        """Made once: whoever asks again and again, without a token, costs no more than for any other page."""
+        if self._document is None:
+            self._document = super()._openapi_json().get_data()
+        return Response(self._document, mimetype="application/json")
 
     def _register_responses(self) -> None:
         for status in HTTPStatus:
