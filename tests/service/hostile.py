@@ -110,6 +110,12 @@ HOSTILE = [
         "activations.0.negative_slope",
         activations=[{"name": "leaky_relu", "negative_slope": None}],
     ),
+    _with("activation hundreds of times", "activations", activations=["relu"] * 5000),
+    _with(
+        "parameter that a float only just holds",
+        "activations.0.scale_in",
+        activations=[{"name": "relu", "scale_in": 1e308}],
+    ),
     _with("activation twice", "activations.1", activations=["relu", "relu"]),
     _with("activation twice in two ways", "activations.1", activations=["relu", {"name": "relu"}]),
     _with("default said and unsaid", "activations.1", activations=["leaky_relu", _LEAKY | {"negative_slope": 0.01}]),
@@ -138,6 +144,7 @@ HOSTILE = [
     _with("unknown normalization", "network.normalization", network={"normalization": "group"}),
     _with("normalization is null", "network.normalization", network={"normalization": None}),
     _with("unknown initialization", "network.initialization", network={"initialization": ["pytorch"]}),
+    _with("gain that a float only just holds", "network.gain", network={"gain": 1e308}),
     _with("gain 0", "network.gain", network={"gain": 0}),
     _with("residual is 1", "network.residual", network={"residual": 1}),
     _with("residual is text", "network.residual", network={"residual": "false"}),
@@ -171,6 +178,9 @@ HOSTILE = [
     _with("sweep of the seed", "sweep.seed", sweep={"seed": [1, 2]}),
     _with("sweep of the data set's name", "sweep.dataset.name", sweep={"dataset.name": ["xor"]}),
     _with("sweep of a parameter of another data set", "sweep.dataset.noise", sweep={"dataset.noise": [0.1]}),
+    _with("sweep of one value thousands of times", "sweep.network.depth", sweep={"network.depth": [1] * 20_000}),
+    _with("sweep of thousands of values", "sweep.network.depth", sweep={"network.depth": list(range(1, 10_000))}),
+    _with("sweep of lists in lists", "sweep.network.depth.0", sweep={"network.depth": [[[[[[1]]]]]]}),
     _with("sweep of nothing", "sweep.network.depth", sweep={"network.depth": []}),
     _with("sweep of one value", "sweep.network.depth", sweep={"network.depth": 3}),
     _with("sweep of text", "sweep.network.depth", sweep={"network.depth": "123"}),
@@ -221,6 +231,8 @@ HOSTILE = [
     _with("seed negative", "seed", seed=-1),
     _with("seed of 64 bits", "seed", seed=2**63),
     _with("seed as text", "seed", seed="0"),
+    Hostile("seed with an exponent", b'{"activations": ["relu"], "seed": 1e3}', 422, "seed"),
+    _with("seed is true", "seed", seed=True),
     _with("unknown baseline", "baseline", baseline="gelu"),
     _with("baseline is a position", "baseline", baseline=0),
     _with("baseline with other parameters", "baseline", activations=["relu", "leaky_relu"], baseline=_LEAKY),
@@ -237,6 +249,8 @@ HOSTILE = [
     _with("too many tags", "tags", tags=[str(i) for i in range(21)]),
     _with("long tag", "tags.0", tags=["x" * 51]),
     _with("empty tag", "tags.1", tags=["a", ""]),
+    _with("thousands of tags", "tags", tags=["t"] * 10_000),
+    _with("tag is a list", "tags.0", tags=[["a"]]),
     _with("tag twice", "tags.1", tags=["a", "a"]),
     # Recording.
     _with("points 1", "recording.points", recording={"points": 1}),
@@ -249,4 +263,44 @@ HOSTILE = [
         network={"depth": 9, "width": 256},
     ),
     _with("probe of nothing", "recording.probe_size", recording={"probe_size": 0}),
+]
+
+# What changes an experiment, and what goes on with a claim: the path after /v1, {id} being an experiment that is there.
+_CHANGE, _MORE, _CLAIM = (
+    ("PATCH", "/experiments/{id}"),
+    ("POST", "/experiments/{id}/replicates"),
+    ("POST", "/claims/C4/experiments"),
+)
+
+
+def _elsewhere(name: str, to: tuple[str, str], field: str, value: Any) -> tuple[tuple[str, str], Hostile]:
+    return to, Hostile(name, json.dumps(value).encode(), 422, field)
+
+
+HOSTILE_ELSEWHERE = [
+    _elsewhere("change nothing", _CHANGE, "body", {}),
+    _elsewhere("change to null", _CHANGE, "body", None),
+    _elsewhere("change to a list", _CHANGE, "body", []),
+    _elsewhere("change the name to null", _CHANGE, "name", {"name": None}),
+    _elsewhere("change to a long name", _CHANGE, "name", {"name": "x" * 201}),
+    _elsewhere("change the tags to null", _CHANGE, "tags", {"tags": None}),
+    _elsewhere("change to a tag twice", _CHANGE, "tags.1", {"tags": ["a", "a"]}),
+    _elsewhere("change the state", _CHANGE, "state", {"state": "succeeded"}),
+    _elsewhere("change the owner", _CHANGE, "owner", {"owner": "me"}),
+    _elsewhere("change the id", _CHANGE, "id", {"id": "00000000-0000-0000-0000-000000000000"}),
+    (_CHANGE, Hostile("change to a NUL", b'{"name": "a\\u0000b"}', 400)),
+    (_CHANGE, Hostile("change thousands of levels deep", b"[" * _DEEP, 400)),
+    _elsewhere("more networks, how many unsaid", _MORE, "replicates", {}),
+    _elsewhere("no more networks", _MORE, "replicates", {"replicates": 0}),
+    _elsewhere("networks over the limit", _MORE, "replicates", {"replicates": 1001}),
+    _elsewhere("networks of 40 digits", _MORE, "replicates", {"replicates": 10**40}),
+    _elsewhere("networks as a float", _MORE, "replicates", {"replicates": 5.0}),
+    _elsewhere("networks as text", _MORE, "replicates", {"replicates": "5"}),
+    _elsewhere("networks are true", _MORE, "replicates", {"replicates": True}),
+    _elsewhere("networks and another activation", _MORE, "activations", {"replicates": 5, "activations": ["relu"]}),
+    _elsewhere("a claim with an effort that there is not", _CLAIM, "effort", {"effort": "most"}),
+    _elsewhere("a claim with efforts", _CLAIM, "effort", {"effort": ["full"]}),
+    _elsewhere("a claim in a round of thousands of letters", _CLAIM, "round", {"round": "x" * 5000}),
+    _elsewhere("a claim in a round by number", _CLAIM, "round", {"round": 5}),
+    _elsewhere("a claim with its verdict", _CLAIM, "verdict", {"effort": "full", "verdict": "supported"}),
 ]

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from store.database import Database
 from store.models import Experiment
-from tests.service.hostile import HOSTILE, Hostile
+from tests.service.hostile import HOSTILE, HOSTILE_ELSEWHERE, Hostile
 from tests.store.builders import FORGED_CURSORS
 
 _BY_NAME = [pytest.param(hostile, id=hostile.name) for hostile in HOSTILE]
@@ -35,6 +35,25 @@ def test_what_is_not_allowed_is_refused_by_name_and_leaves_nothing(
             assert error["allowed"][:100] in error["message"]
     with sqlite_database.reading() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Experiment)) == 0
+
+
+@pytest.mark.parametrize(("to", "hostile"), [pytest.param(*each, id=each[1].name) for each in HOSTILE_ELSEWHERE])
+def test_what_may_not_be_changed_is_refused_by_name_and_stays(
+    to: tuple[str, str], hostile: Hostile, sqlite_client: FlaskClient, sqlite_database: Database
+) -> None:
+    before = sqlite_client.post("/v1/experiments", json={"activations": ["relu", "tanh"]}).get_json()
+    method, path = to
+
+    answer = sqlite_client.open(
+        "/v1" + path.format(id=before["id"]), method=method, data=hostile.body, content_type="application/json"
+    )
+
+    assert answer.status_code == hostile.status
+    if hostile.field is not None:
+        assert [error["field"] for error in answer.get_json()["errors"]] == [hostile.field]
+    assert sqlite_client.get(f"/v1/experiments/{before['id']}").get_json() == before
+    with sqlite_database.reading() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Experiment)) == 1
 
 
 def test_postgres_and_sqlite_take_the_same_text(client: FlaskClient) -> None:
