@@ -25,7 +25,7 @@ def plausible(reading: Reading, arm: Arm, replicate: int) -> float:
     """Some number that a network of that arm could show; networks differ a little."""
     jitter: float = 0.01 * (-1.0) ** replicate * (1 + replicate)
     if reading.metric == "loss_auc":
-        return 1.0 + abs(math.log(arm.training.learning_rate) + 1) + jitter
+        return 0.3 + 0.5 * abs(math.log(arm.training.learning_rate) + 1) + jitter
     if reading.metric in ("units_died", "units_revived"):
         return float(10 + replicate)
     return 0.3 * arm.network.gain + jitter

@@ -51,6 +51,22 @@ def test_the_rates_that_train_are_counted_in_decades() -> None:
         assert list(sample.values.values()) == pytest.approx([1.5] * 10)
 
 
+def test_the_highest_rate_that_trains_is_compared_in_decades() -> None:
+    def score(arm: Arm) -> float:
+        fastest = 1 if arm.network.normalization == "batch" else 0.1
+        return TRAINS if arm.training.learning_rate <= fastest else DOES_NOT
+
+    for sample in samples_of("faster_steps", ranges(score)):
+        assert list(sample.values.values()) == pytest.approx([1.0] * 10)
+    assert verdict_of("faster_steps", ranges(score)) is Verdict.SUPPORTED
+
+
+def test_a_network_that_trains_at_no_rate_has_no_highest() -> None:
+    (first, *_) = samples_of("faster_steps", ranges(lambda _: DOES_NOT))
+
+    assert list(first.values.values()) == [None] * 10
+
+
 def test_a_network_that_diverges_does_not_train() -> None:
     def score(arm: Arm) -> float | None:
         return TRAINS if arm.network.normalization == "batch" else None
