@@ -61,7 +61,7 @@ def _counts(evidence: Evidence) -> list[Sample]:
 def _over_predicted(evidence: Evidence, layer: int, reading: Reading) -> Sample:
     predicted = evidence["trained"].predicted.get((0, layer, BREAKPOINTS))
     excess = each(lambda count: count / predicted - 1 if predicted else None, _of_trained(evidence, reading))
-    told = f", {predicted:.1f} predicted" if predicted else ""
+    told = f" ({predicted:.1f} breakpoints predicted)" if predicted else ""
     return Sample(f"layer {layer}{told}", excess)
 
 
@@ -145,8 +145,8 @@ CLAIM = Claim(
             "10 %.",
             direction="within",
             sesoi=0.1,
-            explanation="Training moves the bends to where the classes differ, and makes the units' switching depend "
-            "on one another: the count that theory gives for independent weights need not hold any more.",
+            explanation="The count that theory gives holds for independent weights, which training makes dependent. It "
+            "need not keep the count, nor need it change it by much.",
             would_change="Fewer or smaller steps.",
             figure="",
             samples=_kept,

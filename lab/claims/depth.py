@@ -164,7 +164,7 @@ CLAIM = Claim(
         ),
         Part(
             name="chance",
-            statement="So on XOR, which no affine function separates, deep linear networks stay at chance.",
+            statement="On XOR, which no affine function separates, deep linear networks stay at chance.",
             effect="Test loss after training minus ln 2, the loss of a fair coin.",
             direction="within",
             sesoi=0.05,
@@ -176,7 +176,7 @@ CLAIM = Claim(
         ),
         Part(
             name="solves",
-            statement="ReLU networks of the same depths learn it.",
+            statement="ReLU networks of the same depths learn XOR.",
             effect="Test accuracy after training minus 1/2.",
             direction="above",
             sesoi=0.4,
@@ -187,14 +187,14 @@ CLAIM = Claim(
         ),
         Part(
             name="useless",
-            statement="So a network without activations is of no use: on digits it loses more than ten points of "
+            statement="A network without activations is of no use: on digits it loses more than ten points of "
             "accuracy.",
             effect="Test accuracy of ReLU networks minus that of linear ones of the same depth, in pairs of equal "
             "seeds. 0.01 is one point.",
             direction="above",
             sesoi=0.1,
             explanation="Ten digits of 64 pixels are almost linearly separable. What an affine function cannot do is "
-            "no loss where the task does not ask for it.",
+            "little loss where the task hardly asks for it.",
             would_change="A data set like XOR.",
             figure="digits/learning_curves",
             samples=_useless,
@@ -203,12 +203,12 @@ CLAIM = Claim(
             name="same_training",
             statement="Depth makes no difference to a linear network at all: deep ones train as one layer does.",
             effect="ln of the mean training loss over all steps minus that with one hidden layer, digits, each depth "
-            "at its own tuned learning rate.",
+            "at its own tuned learning rate, PyTorch's initialization.",
             direction="within",
             sesoi=0.1,
             explanation="The functions are the same, the way to them is not: a product of matrices has another "
-            "landscape, with plateaus, than one matrix (Saxe et al. 2014). The same class of functions does not mean "
-            "the same training.",
+            "landscape, with plateaus, than one matrix (Saxe et al. 2014), and at PyTorch's initialization the signal "
+            "shrinks with every layer besides. The same class of functions does not mean the same training.",
             would_change="An initialization that keeps the product of the layers' matrices at the scale of one.",
             figure="tuning/learning_curves",
             samples=_same_training,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
-from lab.claims.evidence import Evidence, Reading, Results, minus
+from lab.claims.evidence import Evidence, Reading, minus
+from lab.claims.lives import DEATHS, DIED, REVIVALS, REVIVED, came_back, died
 from lab.claims.settings import EPOCHS, JUDGED, PROBE, TUNED, on_digits
 from lab.claims.tuning import RATE, SCORE, TUNING_SEED, tuned
 from lab.plan import Arm
@@ -24,7 +25,7 @@ GRIDS: Mapping[str, Mapping[Effort, tuple[float, ...]]] = {
 INITIALIZATIONS = ("he_normal", "rai")
 """The usual one for ReLU, and one that was made to keep its units alive (Lu et al. 2020)."""
 
-_START, _END = Reading("dead_fraction", "first"), Reading("dead_fraction", "last")
+_END = Reading("dead_fraction", "last")
 _ACCURACY = Reading("test_accuracy")
 
 
@@ -66,7 +67,7 @@ def _judging(effort: Effort, evidence: Evidence) -> Mapping[str, Asked]:
         replicates=JUDGED[effort],
         sweep=(("network.initialization", INITIALIZATIONS), (RATE, (best.rate,))),
     )
-    return {key: Asked(spec, (_START, _END, _ACCURACY)) for key, spec in found.items()}
+    return {key: Asked(spec, (DIED, REVIVALS, _END, _ACCURACY)) for key, spec in found.items()}
 
 
 def _spec(
@@ -75,11 +76,6 @@ def _spec(
     network = {"depth": 3, "width": 64, "normalization": normalization}
     training = TrainingSpec(optimizer=optimizer, epochs=EPOCHS[effort])
     return on_digits(*activations, network=network, training=training, points=10, **options)
-
-
-def _died(results: Results, arm: Arm) -> dict[int, float | None]:
-    """The dead share at the end beyond that at the start: some units are dead from the beginning."""
-    return minus(results.values[_END].get(arm.position, {}), results.values[_START].get(arm.position, {}))
 
 
 def _arms(evidence: Evidence, key: str, label: str) -> list[tuple[str, Arm]]:
@@ -108,7 +104,7 @@ def _by_rate(evidence: Evidence) -> list[Sample]:
     found = []
     for key in MULTIPLES:
         (_, slow), *_, (_, fast) = _arms(evidence, key, "relu")
-        more = minus(_died(evidence[key], fast), _died(evidence[key], slow))
+        more = minus(died(evidence[key], fast), died(evidence[key], slow))
         found.append(Sample(f"relu, {key}, lr {_rate(fast):g} minus lr {_rate(slow):g}", more))
     return found
 
@@ -122,7 +118,16 @@ def _normalized(evidence: Evidence) -> list[Sample]:
 
 
 def _died_in(evidence: Evidence, key: str, label: str) -> list[Sample]:
-    return [Sample(told, _died(evidence[key], arm)) for told, arm in _arms(evidence, key, label)]
+    return [Sample(told, died(evidence[key], arm)) for told, arm in _arms(evidence, key, label)]
+
+
+def _comes_back(evidence: Evidence) -> list[Sample]:
+    found = []
+    for key in MULTIPLES:
+        (told, arm), *_ = _arms(evidence, key, "relu")
+        dead, revived = (evidence[key].values[reading].get(arm.position, {}) for reading in (DIED, REVIVALS))
+        found.append(Sample(told, came_back(dead, revived)))
+    return found
 
 
 def _spared_by_rai(evidence: Evidence) -> list[Sample]:
@@ -140,8 +145,6 @@ def _hurts(evidence: Evidence) -> list[Sample]:
     ]
 
 
-_EFFECT = f"Share of hidden units that are dead on {PROBE} at the end, minus that at step 0."
-
 CLAIM = Claim(
     name="C6",
     title="ReLU units can die",
@@ -152,11 +155,12 @@ CLAIM = Claim(
             name="dies",
             statement="Units of a ReLU network die in training at learning rates within a factor of ten of the best "
             "one.",
-            effect=_EFFECT,
+            effect=DEATHS,
             direction="above",
             sesoi=0.02,
             explanation="A large step can push a unit's bias and weights to where it is off for every input of the "
-            "probe. Its gradient is then exactly zero.",
+            "probe. Its gradient is then exactly zero. Plain descent at three times its best rate leaves networks that "
+            "only guess.",
             would_change="Smaller learning rates, or a larger probe: a unit counts as dead if no probe input turns "
             "it on.",
             figure="adam/dead_fraction",
@@ -164,20 +168,20 @@ CLAIM = Claim(
         ),
         Part(
             name="tuned_descent",
-            statement="They die at the best learning rate of plain descent too.",
-            effect=_EFFECT,
+            statement="Units of a ReLU network die at the best learning rate of plain descent too.",
+            effect=DEATHS,
             direction="above",
             sesoi=0.02,
-            explanation="Training that is tuned need not kill units: death comes from steps that are too large. Some "
-            "units that are dead at the start may even come back, as the layers below move their inputs.",
+            explanation="Some units die and others come back while a network learns well, and networks differ much in "
+            "how many. What is left dead at the end can be fewer than at the start.",
             would_change="A deeper network, another initialization, or another data set.",
             figure="sgd/dead_fraction",
             samples=lambda evidence: _at_the_best_rate(evidence, "sgd"),
         ),
         Part(
             name="tuned_adam",
-            statement="They die at the best learning rate of Adam.",
-            effect=_EFFECT,
+            statement="Units of a ReLU network die at the best learning rate of Adam.",
+            effect=DEATHS,
             direction="above",
             sesoi=0.02,
             explanation="Adam's steps have the same size for every weight, however small its gradient, so a unit "
@@ -188,19 +192,19 @@ CLAIM = Claim(
         ),
         Part(
             name="by_rate",
-            statement="How many die depends on the learning rate.",
+            statement="How many ReLU units die depends on the learning rate.",
             effect="The share that died at the highest rate minus that at the best one, in pairs of equal seeds.",
             direction="above",
             sesoi=0.02,
             explanation="A rate of dead units means little without the learning rate it was seen at.",
-            would_change="An optimizer that bounds its steps.",
+            would_change="Learning rates that are all small.",
             figure="adam/dead_fraction",
             samples=_by_rate,
         ),
         Part(
             name="controls",
             statement="Units of leaky ReLU and ELU do not die at Adam's same learning rates.",
-            effect=_EFFECT,
+            effect=DEATHS,
             direction="within",
             sesoi=0.01,
             explanation="Where ReLU's slope is 0 theirs is 0.01 or exp(h), so some gradient always passes, as long "
@@ -213,7 +217,7 @@ CLAIM = Claim(
         Part(
             name="normalized",
             statement="With batch norm before ReLU no units die at any of these rates, under either optimizer.",
-            effect=_EFFECT,
+            effect=DEATHS,
             direction="within",
             sesoi=0.01,
             explanation="Batch norm gives every unit mean zero over the batch before its learned shift, so it is on "
@@ -221,6 +225,19 @@ CLAIM = Claim(
             would_change="A learned shift several standard deviations below zero.",
             figure="adam, batch norm/dead_fraction",
             samples=_normalized,
+        ),
+        Part(
+            name="for_good",
+            statement="A dead ReLU unit never comes back.",
+            effect=REVIVED,
+            direction="within",
+            sesoi=0.1,
+            explanation="A dead unit's own weights get no gradient, but the layers below it go on learning and move "
+            "its inputs. Only in the first hidden layer, whose inputs are the data, does a unit that is off for "
+            "all of them never get a gradient again.",
+            would_change="A network of one hidden layer.",
+            figure="adam/dead_fraction",
+            samples=_comes_back,
         ),
         Part(
             name="initialization",
@@ -243,8 +260,8 @@ CLAIM = Claim(
             effect="Test accuracy of leaky ReLU minus that of ReLU, in pairs of equal seeds. 0.01 is one point.",
             direction="above",
             sesoi=0.01,
-            explanation="Where ReLU's units die, leaky ReLU's steps are just as large: it may diverge or end on a "
-            "plateau instead. Dead units are the symptom; the step size is the illness.",
+            explanation="Where ReLU's units die, leaky ReLU's steps are just as large, and its networks vary widely in "
+            "what they reach. More networks would be needed to tell the two apart.",
             would_change="A setting in which leaky ReLU trains on where ReLU has lost its units.",
             figure="adam/learning_curves",
             samples=_hurts,

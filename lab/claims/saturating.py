@@ -7,6 +7,7 @@ from typing import Any
 
 from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, each, minus, only
+from lab.claims.lives import DIED, REVIVALS, REVIVED, came_back
 from lab.claims.settings import EPOCHS, JUDGED, PROBE, TUNED, on_digits
 from lab.claims.tuning import RATE, SCORE, TUNING_SEED, judging, tuned
 from lab.spec import ExperimentSpec, TrainingSpec
@@ -17,7 +18,6 @@ HIGH = 100.0
 
 _START, _END = Reading("dead_fraction", "first"), Reading("dead_fraction", "last")
 _SATURATED = Reading("saturated_fraction", "last")
-_DIED, _REVIVED = Reading("units_died"), Reading("units_revived")
 
 
 def _measuring(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
@@ -29,7 +29,7 @@ def _measuring(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
         sweep=(("training.dtype", ("float32", "float64")), (RATE, (HIGH / 10, HIGH))),
         points=10,
     )
-    return {"tuning": Asked(tuning, (SCORE,)), "high": Asked(high, (_START, _END, _SATURATED, _DIED, _REVIVED))}
+    return {"tuning": Asked(tuning, (SCORE,)), "high": Asked(high, (_START, _END, _SATURATED, DIED, REVIVALS))}
 
 
 def _judging(effort: Effort, evidence: Evidence) -> Mapping[str, Asked]:
@@ -69,7 +69,12 @@ def _of_high(evidence: Evidence, reading: Reading) -> list[Sample]:
 
 
 def _at_any_rate(evidence: Evidence) -> list[Sample]:
-    return _of_high(evidence, _END)
+    high = evidence["high"]
+    return [
+        Sample(f"{label} at lr {rate:g}, float32", high.of(_END, label, dtype="float32", learning_rate=rate))
+        for label in ACTIVATIONS
+        for rate in (HIGH / 10, HIGH)
+    ]
 
 
 def _precision(evidence: Evidence) -> list[Sample]:
@@ -88,8 +93,8 @@ def _revival(evidence: Evidence) -> list[Sample]:
     high = evidence["high"]
     found = []
     for label in ACTIVATIONS:
-        died, revived = (high.of(r, label, dtype="float32", learning_rate=HIGH) for r in (_DIED, _REVIVED))
-        found.append(Sample(f"{label} at lr {HIGH:g}, float32", each(lambda d, r: r / (d + r), died, revived)))
+        died, revived = (high.of(r, label, dtype="float32", learning_rate=HIGH) for r in (DIED, REVIVALS))
+        found.append(Sample(f"{label} at lr {HIGH:g}, float32", came_back(died, revived)))
     return found
 
 
@@ -113,7 +118,8 @@ CLAIM = Claim(
         ),
         Part(
             name="saturate",
-            statement="They do saturate: at a learning rate far too high most entries have almost no slope.",
+            statement="Units of sigmoid and tanh saturate: at a learning rate far too high most entries have almost no "
+            "slope.",
             effect="Share of entries whose derivative is below a twentieth of its largest, at the end, learning rate "
             f"{HIGH:g}.",
             direction="above",
@@ -125,9 +131,9 @@ CLAIM = Claim(
         ),
         Part(
             name="at_any_rate",
-            statement="They never die, whatever the learning rate.",
-            effect=f"Share of hidden units that are dead on {PROBE} at the end, single precision, learning rate "
-            f"{HIGH:g}.",
+            statement="Units of sigmoid and tanh never die, whatever the learning rate.",
+            effect=f"Share of hidden units that are dead on {PROBE} at the end, single precision, at two learning "
+            "rates that are too high.",
             direction="within",
             sesoi=0.01,
             explanation="A computer's numbers end: in single precision tanh's derivative is exactly 0 from |h| = "
@@ -139,22 +145,22 @@ CLAIM = Claim(
         ),
         Part(
             name="precision",
-            statement="It is the number type that kills them: fewer die in double precision.",
+            statement=f"The number type has a part in it: at learning rate {HIGH:g} fewer die in double precision.",
             effect="The dead share in single minus that in double precision, in pairs of equal seeds, learning rate "
             f"{HIGH:g}.",
             direction="above",
             sesoi=0.01,
             explanation="The same networks, draws and batches; only the digits differ. Double precision holds "
-            "smaller derivatives, so a unit must be driven further before it is dead.",
+            "smaller derivatives, so a unit must be driven further before it is dead. Many are: of those that die in "
+            "single precision most die in double precision too.",
             would_change="Steps so large that double precision ends as well.",
             figure="high/dead_fraction",
             samples=_precision,
         ),
         Part(
             name="revival",
-            statement="Units that died so come back.",
-            effect="Units that were dead at one recorded step and alive at a later one, over these and those that "
-            "died and stayed dead.",
+            statement=f"Units of sigmoid and tanh that die at learning rate {HIGH:g} come back.",
+            effect=REVIVED,
             direction="above",
             sesoi=0.1,
             explanation="A dead unit's own weights get no gradient. It can come back only where the layers below "

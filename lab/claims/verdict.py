@@ -19,7 +19,7 @@ from lab.claims.claim import Claim, Direction, Effort, Part, Sample
 from lab.claims.evidence import Evidence
 from lab.statistics import FEWEST, MOST_MISSING, Estimate, estimate, wilson
 
-EXACT = "computed exactly, not sampled"
+EXACT = "computed, not sampled"
 _ALPHA = 0.05
 
 
@@ -82,7 +82,7 @@ def judge_sample(sample: Sample, *, direction: Direction, sesoi: float, level: f
         return Judged(sample.label, spread, missing, sesoi, Verdict.INCONCLUSIVE, reason or spread.note)
     verdict = _decide(spread.low, spread.high, direction, sesoi)
     undecided = "the interval reaches across the smallest effect of interest"
-    reason = undecided if verdict is Verdict.INCONCLUSIVE else spread.note
+    reason = undecided if verdict is Verdict.INCONCLUSIVE else _told(spread, known, sample)
     return Judged(sample.label, spread, missing, sesoi, verdict, reason)
 
 
@@ -107,6 +107,14 @@ def _spread(sample: Sample, known: list[float], level: float) -> Estimate:
         (value,) = known
         return Estimate(1, value, None, value, value, EXACT)
     return wilson(int(sum(known)), len(known), level=level) if sample.proportion else estimate(known, level=level)
+
+
+def _told(spread: Estimate, known: list[float], sample: Sample) -> str:
+    """Values that are all the same have an interval of no width, which is no certainty."""
+    if spread.sd != 0 or sample.exact:
+        return spread.note
+    unseen = wilson(0, len(known)).high
+    return f"{spread.note}; what fewer than {unseen:.0%} of networks do may not have been seen"
 
 
 def _says_nothing(n: int, missing: int) -> str:

@@ -96,13 +96,14 @@ def test_the_rates_lie_at_equal_ratios(rates: tuple[float, ...]) -> None:
 
 
 def test_units_that_die_at_small_batches_alone_refute_that_batch_size_is_no_matter() -> None:
-    def dead(share: float) -> Measured:
+    def dying(units: int) -> Measured:
         def measured(reading: Reading, arm: Arm, replicate: int) -> float:
-            if reading.metric != "dead_fraction":
+            if reading.metric != "units_died":
                 return plausible(reading, arm, replicate)
-            return share if reading.at == "last" and arm.training.batch_size == min(BATCHES["full"]) else 0.0
+            return units if arm.training.batch_size == min(BATCHES["full"]) else 0
 
         return measured
 
-    assert verdict_of("death_by_batch", dead(0.0)) is Verdict.SUPPORTED
-    assert verdict_of("death_by_batch", dead(0.1)) is Verdict.REFUTED
+    assert verdict_of("death_by_batch", dying(0)) is Verdict.SUPPORTED
+    # Of 192.
+    assert verdict_of("death_by_batch", dying(20)) is Verdict.REFUTED

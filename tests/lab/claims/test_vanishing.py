@@ -35,6 +35,7 @@ def test_networks_that_follow_theory_refute_the_quarter_and_bear_out_the_vanishi
         "as_predicted": Verdict.SUPPORTED,
         "whatever_the_weights": Verdict.REFUTED,
         "relu_is_spared": Verdict.REFUTED,
+        "relu_keeps": Verdict.REFUTED,
         "stays": Verdict.SUPPORTED,
     }
 
