@@ -43,11 +43,22 @@ class ClaimAnswer(Answer):
     )
 
 
+class ReadingAnswer(Answer):
+    """One number a network."""
+
+    metric = Text(metadata={"description": "As `/comparison` takes it."})
+    at = Text(validate=ma.validate.OneOf(["first", "last"]), metadata={"description": "Which recorded step."})
+    layer = Whole(allow_none=True, metadata={"description": "Null for the mean over hidden layers."})
+
+
 class MemberAnswer(Answer):
     id = ma.fields.UUID()
     key = Text(metadata={"description": "Its place in the claim."})
     stage = Text()
     state = Text(validate=ma.validate.OneOf(STATES))
+    reads = ma.fields.List(
+        ma.fields.Nested(ReadingAnswer), metadata={"description": "What the claim takes from it; the rest follows."}
+    )
 
 
 class RoundAnswer(Answer):

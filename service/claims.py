@@ -103,6 +103,7 @@ def member_json(member: Member) -> dict[str, Any]:
         "key": member.key,
         "stage": member.stage,
         "state": member.state,
+        "reads": [asdict(reading) for reading in member.readings],
     }
 
 
@@ -141,9 +142,9 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def _round(claim: Claim, progress: Progress, asked: Sequence[Experiment]) -> dict[str, Any]:
-    due = zip(progress.due, asked, strict=True)
+    due = zip(progress.due.items(), asked, strict=True)
     stage = claim.stages[progress.stage - 1].name if claim.stages else ""
-    members = [*progress.members, *(Member(key, stage, each, each.state) for key, each in due)]
+    members = [*progress.members, *(Member(key, stage, each, each.state, it.readings) for (key, it), each in due)]
     return {
         "claim": claim.name,
         "effort": progress.round.effort,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.orm import Session
 
 from lab.claims.claim import EFFORTS, Asked, Claim, Effort
-from lab.claims.evidence import Evidence, Results
+from lab.claims.evidence import Evidence, Reading, Results
 from lab.claims.verdict import JudgedClaim, judge
 from lab.errors import Conflict, NotFound, shown
 from lab.plan import arms_of
@@ -32,6 +32,7 @@ class Member:
     stage: str
     experiment: Experiment
     state: str
+    readings: tuple[Reading, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def follow(session: Session, claim: Claim, of: Round) -> Progress:
         except Conflict as error:
             return Progress(of, i, tuple(members), missing=(*missing, str(error)))
         found = {
-            key: Member(key, stage.name, experiment, replicates.state_of_first(session, experiment, it.spec.replicates))
+            key: _member(session, key, stage.name, it, experiment)
             for key, it in asked.items()
             if (experiment := _answering(it.spec, of.experiments)) is not None
         }
@@ -179,6 +180,11 @@ def _digest_with(experiment: Experiment, n: int) -> str:
     if experiment.spec["replicates"] <= n:
         return experiment.spec_digest
     return digest_of(experiment.spec | {"replicates": n})
+
+
+def _member(session: Session, key: str, stage: str, asked: Asked, experiment: Experiment) -> Member:
+    state = replicates.state_of_first(session, experiment, asked.spec.replicates)
+    return Member(key, stage, experiment, state, asked.readings)
 
 
 def _lacks(member: Member) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from actlab.cli.claim_tables import VERDICTS, interval
 from actlab.client import Json, Lab
 from actlab.operate.forest import forest
+
+_MOST_NAMED = 6
 
 
 def write(lab: Lab, claims: Sequence[Json], verdicts: Mapping[str, Json], folder: Path, *, took_s: float) -> Path:
@@ -47,12 +48,11 @@ def _index(claims: Sequence[Json], verdicts: Mapping[str, Json], took_s: float) 
     yield "# The claims, and what is so\n"
     yield f"Made by `make claims` ({efforts}) in {took_s / 60:.0f} min. Every page has the numbers, the rule behind its"
     yield "verdicts, and the exact requests, so that anyone can ask again.\n"
-    yield "| claim | what is said | " + " | ".join(VERDICTS) + " |"
-    yield "|---|---|" + "---|" * len(VERDICTS)
     for claim in claims:
-        count = Counter(part["verdict"] for part in verdicts[claim["name"]]["parts"])
-        counted = " | ".join(str(count[verdict] or "") for verdict in VERDICTS)
-        yield f"| [{claim['name']}]({claim['name']}.md) | {claim['sentence']} | {counted} |"
+        yield f"## [{claim['name']}]({claim['name']}.md): {claim['sentence']}\n"
+        for part in sorted(verdicts[claim["name"]]["parts"], key=lambda part: VERDICTS.index(part["verdict"])):
+            yield f"- **{part['verdict']}**: {part['statement']}"
+        yield ""
 
 
 def _page(claim: Json, found: Json, experiments: Sequence[Json], tuning: Mapping[str, Json]) -> Iterator[str]:
@@ -113,12 +113,30 @@ def _experiments(name: str, experiments: Sequence[Json]) -> Iterator[str]:
         return
     yield "\n## The experiments\n"
     yield f"The exact requests are in [{name}.json]({name}.json); each can be posted as it is.\n"
-    yield "| stage | experiment | networks | diverged | failed | probe | digest of the request |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "What is read of each is one number a network: `/comparison?metric=NAME&at=first|last&layer=L` shows it.\n"
+    yield "| stage | experiment | activations | networks | diverged | failed | probe | read | digest of the request |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for each in experiments:
         runs = each["runs"]
         total = sum(runs[state] for state in ("queued", "running", "succeeded", "failed", "cancelled"))
         yield (
-            f"| {each['stage']} | {each['key']} | {total} | {runs['diverged']} | {runs['failed']} "
-            f"| {each['spec']['recording']['probe_size']} | `{each['spec_digest'][:12]}` |"
+            f"| {each['stage']} | {each['key']} | {_activations(each['spec'])} | {total} | {runs['diverged']} "
+            f"| {runs['failed']} | {each['spec']['recording']['probe_size']} | {_reads(each['reads'])} "
+            f"| `{each['spec_digest'][:12]}` |"
         )
+
+
+def _activations(spec: Json) -> str:
+    names = list(dict.fromkeys(each if isinstance(each, str) else each["name"] for each in spec["activations"]))
+    return ", ".join(names) if len(names) <= _MOST_NAMED else f"all {len(names)}"
+
+
+def _reads(readings: Sequence[Json]) -> str:
+    """By metric: at which step, and of which layers where not of their mean."""
+    layers: dict[tuple[str, str], list[int | None]] = {}
+    for reading in readings:
+        layers.setdefault((reading["metric"], reading["at"]), []).append(reading["layer"])
+    return "; ".join(
+        f"{metric}, {at}" + (f", layer {', '.join(map(str, of))}" if of != [None] else "")
+        for (metric, at), of in layers.items()
+    )
