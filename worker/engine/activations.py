@@ -6,7 +6,7 @@ training in this dtype passes no gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -16,6 +16,9 @@ from torch import Tensor
 from lab.catalog.activations import ACTIVATIONS
 from lab.spec import ActivationSpec
 from worker.engine.kernels import Kernel, kernel_of
+
+Parts = list[tuple[Kernel, tuple[Tensor, ...]]]
+"""Kernels, each with the tensors it works on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +44,25 @@ class Activations:
         """sup|phi'| of each network's activation."""
         return tuple(ACTIVATIONS[spec.name].supremum(**dict(spec.parameters)) for spec in self._specs)
 
+    @property
+    def need_h(self) -> bool:
+        """Whether some backward pass reads h, and not x = phi(h) alone."""
+        return any(group.kernel.needs_h for group in self._groups)
+
     def phi(self, h: Tensor, *, out: Tensor) -> Tensor:
-        for kernel, (h_part, out_part) in self._each(h, out):
+        for kernel, (h_part, out_part) in self.each(h, out):
             kernel.phi(h_part, out_part)
         return out
 
     def pull(self, g: Tensor, h: Tensor, x: Tensor, *, out: Tensor) -> Tensor:
         """The product g * phi'(h), given x = phi(h)."""
-        for kernel, parts in self._each(g, h, x, out):
+        for kernel, parts in self.each(g, h, x, out):
             kernel.pull(*parts)
         return out
 
-    def _each(self, *tensors: Tensor) -> Iterator[tuple[Kernel, tuple[Tensor, ...]]]:
-        """Every group's kernel, and its part of each of the tensors."""
-        for group in self._groups:
-            # A view of everything takes longer to make than the arithmetic of small tensors.
-            alone = len(self._groups) == 1
-            yield group.kernel, tensors if alone else tuple(tensor[group.networks] for tensor in tensors)
+    def each(self, *tensors: Tensor) -> Parts:
+        """Every kernel, and its networks' part of each of the tensors."""
+        return [(group.kernel, tuple(tensor[group.networks] for tensor in tensors)) for group in self._groups]
 
     def derivative(self, h: Tensor, x: Tensor) -> Tensor:
         """phi'(h) as training in this dtype has it, given x = phi(h)."""

@@ -25,10 +25,14 @@ _aten = torch.ops.aten
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """`phi(h, out)` writes x = phi(h), `pull(g, h, x, out)` writes g * phi'(h); `out` may be h, or g."""
+    """`phi(h, out)` writes x = phi(h), `pull(g, h, x, out)` writes g * phi'(h); `out` may be h, or g.
+
+    Where the slope follows from x alone, h is not needed: then `pull` does not read it, and x may lie in its place.
+    """
 
     phi: Callable[[Tensor, Tensor], object]
     pull: Callable[[Tensor, Tensor, Tensor, Tensor], object]
+    needs_h: bool = True
 
 
 def kernel_of(spec: ActivationSpec) -> Kernel:
@@ -61,13 +65,15 @@ def _identity() -> Kernel:
     return Kernel(
         phi=lambda h, out: out.copy_(h),
         pull=lambda g, h, x, out: out.copy_(g),
+        needs_h=False,
     )
 
 
 def _relu() -> Kernel:
     return Kernel(
         phi=lambda h, out: torch.clamp_min(h, 0, out=out),
-        pull=lambda g, h, x, out: _aten.threshold_backward.grad_input(g, h, 0, grad_input=out),
+        pull=lambda g, h, x, out: _aten.threshold_backward.grad_input(g, x, 0, grad_input=out),
+        needs_h=False,
     )
 
 
@@ -81,7 +87,8 @@ def _leaky_relu(negative_slope: float) -> Kernel:
 def _clipped(low: float, high: float) -> Kernel:
     return Kernel(
         phi=lambda h, out: torch.clamp(h, low, high, out=out),
-        pull=lambda g, h, x, out: _aten.hardtanh_backward.grad_input(g, h, low, high, grad_input=out),
+        pull=lambda g, h, x, out: _aten.hardtanh_backward.grad_input(g, x, low, high, grad_input=out),
+        needs_h=False,
     )
 
 
@@ -211,6 +218,7 @@ def _sigmoid() -> Kernel:
     return Kernel(
         phi=lambda h, out: torch.sigmoid(h, out=out),
         pull=lambda g, h, x, out: _aten.sigmoid_backward.grad_input(g, x, grad_input=out),
+        needs_h=False,
     )
 
 
@@ -226,6 +234,7 @@ def _tanh() -> Kernel:
     return Kernel(
         phi=_tanh_phi,
         pull=lambda g, h, x, out: _aten.tanh_backward.grad_input(g, x, grad_input=out),
+        needs_h=False,
     )
 
 

@@ -20,7 +20,7 @@ from worker.engine.geometry import Geometry
 from worker.engine.health import Health
 from worker.engine.initialization import initialize
 from worker.engine.losses import LOSSES
-from worker.engine.network import Pass
+from worker.engine.network import Buffers, Pass
 from worker.engine.norm import RunningStatistics
 from worker.engine.optimizers import Optimizer
 from worker.engine.parameters import Parameters, Shape
@@ -63,7 +63,15 @@ class StackTraining:
         self._gradients = self._parameters.alike()
         initialize(self._parameters, stack.runs, stack.seed)
         self._optimizer = Optimizer(stack, self._parameters, self._gradients)
-        self._pass = Pass(shape, self._batch_size, dtype=dtype, device=device, measured=False)
+        buffers = Buffers(
+            shape,
+            self._batch_size,
+            dtype=dtype,
+            device=device,
+            measured=False,
+            keeps_h=self._activations.need_h,
+        )
+        self._pass = Pass(buffers, self._parameters.layers, self._gradients.layers, self._activations)
         self._running = RunningStatistics.of(shape, self._parameters.layers)
 
     def _build_measuring(self, data: Data, x_probe: Tensor, y_probe: Tensor, dtype: torch.dtype) -> None:
@@ -177,16 +185,15 @@ class StackTraining:
 
     def _update(self) -> None:
         x, y = self._batches.at(self.step)
-        theta = self._parameters.layers
-        losses, d_outputs = self._loss(self._pass.forward(theta, self._activations, x), y)
+        losses, d_outputs = self._loss(self._pass.forward(x), y)
         self._count(losses.mean(1, dtype=torch.float64))
-        self._pass.backward(theta, d_outputs.div_(self._batch_size), self._gradients.layers)
+        self._pass.backward(d_outputs.div_(self._batch_size))
         if self._all_alive():
             self._optimizer.step(self.step + 1)
         else:
             self._optimizer.step_alive(self.step + 1, self._alive)
         if self._running is not None:
-            self._running.update(self._pass.norms, self._batch_size, self._alive)
+            self._running.update(self._pass.buffers.norms, self._batch_size, self._alive)
         if self.step + 1 in self._recorded_steps:
             self._update_norms.copy_(self._optimizer.update_norms())
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worker.engine.activations import Activations
+from worker.engine.activations import Activations, Parts
 from worker.engine.norm import NORMALIZATIONS, Norm, RunningStatistics
 from worker.engine.parameters import Layers, Shape
 from worker.engine.sums import PartSums
@@ -20,12 +20,12 @@ from worker.engine.sums import PartSums
 _SMALL_WIDTH, _MANY_SAMPLES = 64, 32
 
 
-class Pass:
-    """The buffers of one forward and backward pass of M networks on B samples.
+class Buffers:
+    """What one forward and backward pass of M networks on B samples writes; passes may take turns with it.
 
-    After `forward`: h, x, each L tensors (M, B, N). One buffer serves the deltas dL/dz of all layers, so who wants to
-    see them looks on: a pass that is made to be `measured` shows `sums` each layer's tensors while they are in the
-    cache, and with delta its slope phi'(h), which takes the place of h.
+    After `Pass.forward`: x, L tensors (M, B, N), and h likewise where an activation's backward pass needs it. Else
+    there is one h for all layers, or, unless the pass is to be `measured`, none but x. One buffer serves the deltas
+    dL/dz of all layers, and one the transposed weights.
     """
 
     def __init__(
@@ -36,97 +36,129 @@ class Pass:
         dtype: torch.dtype,
         device: torch.device,
         measured: bool,
+        keeps_h: bool,
     ) -> None:
-        self._shape = shape
+        self.shape = shape
         hidden = (shape.n_networks, n_samples, shape.width)
 
-        def buffers(n: int) -> list[Tensor]:
+        def several(n: int) -> list[Tensor]:
             return [torch.empty(hidden, dtype=dtype, device=device) for _ in range(n)]
 
-        self.h, self.x = buffers(shape.depth), buffers(shape.depth)
-        self._delta, self._d_layer = buffers(2)
-        self._normalization = NORMALIZATIONS[shape.normalization]
-        norm = self._normalization.norm
-        self.norms = [norm(h) for h in self.h] if norm else []
+        self.x = self.h = several(shape.depth)
+        # What is soon overwritten stays in the cache, and reading memory is what takes long of a small layer.
+        if keeps_h:
+            self.h = several(shape.depth)
+        elif measured:
+            self.h = several(1) * shape.depth
+        self.delta, self.d_layer = several(2)
+        normalization = NORMALIZATIONS[shape.normalization]
+        self.norms = [normalization.norm(h) for h in self.h] if normalization.norm else []
         # What each layer hands on, where that is not x itself.
-        self._handed = list(self.x)
-        first = 0 if self._normalization.after else 1 if shape.residual else shape.depth
-        self._handed[first:] = buffers(shape.depth - first)
+        self.handed = list(self.x)
+        first = 0 if normalization.after else 1 if shape.residual else shape.depth
+        self.handed[first:] = several(shape.depth - first)
         # Outputs before samples: with few outputs, products and losses then take half the time.
-        self._outputs = torch.empty(shape.n_networks, shape.n_outputs, n_samples, dtype=dtype, device=device)
-        self._turned = self._places_for_turned_weights(n_samples, dtype, device)
-        self._ones = torch.ones(hidden, dtype=dtype, device=device) if measured else None
-
-    def forward(self, theta: Layers, activations: Activations, x: Tensor, sums: PartSums | None = None) -> Tensor:
-        """x: (M, B, D). Returns the outputs (M, C, B), a buffer that the next pass overwrites."""
-        self._activations, self._inputs = activations, [x, *self._handed]
-        for i in range(self._shape.depth):
-            h = torch.baddbmm(theta.b[i], self._inputs[i], self._turn(theta.w[i], i), out=self.h[i])
-            if self._normalization.before:
-                self.norms[i].forward(h, theta.gamma[i], theta.beta[i], out=h)
-            activations.phi(h, out=self.x[i])
-            if sums is not None:
-                sums.forward(i, h, self.x[i])
-            self._hand_on(theta, i)
-        return torch.baddbmm(theta.b[-1].mT, theta.w[-1], self._inputs[-1].mT, out=self._outputs)
+        self.outputs = torch.empty(shape.n_networks, shape.n_outputs, n_samples, dtype=dtype, device=device)
+        self.turned = self._places_for_turned_weights(n_samples, dtype, device)
+        self.ones = torch.ones(hidden, dtype=dtype, device=device) if measured else None
 
     def _places_for_turned_weights(self, n_samples: int, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
-        """For the hidden layers' W transposed, where it pays to have them so in memory: on a CPU, where products by a
+        """For each hidden layer's W transposed, where it pays to have it so in memory: on a CPU, where products by a
         transposed view of small matrices take up to twice as long as others.
         """
-        shape = self._shape
+        shape = self.shape
         pays = shape.width <= _SMALL_WIDTH and n_samples >= _MANY_SAMPLES
         if not pays or dtype != torch.float32 or device.type != "cpu":
             return []
-        n_in = [shape.n_inputs] + [shape.width] * (shape.depth - 1)
-        return [torch.empty(shape.n_networks, n, shape.width) for n in n_in]
+        of_first, of_others = (torch.empty(shape.n_networks, n, shape.width) for n in (shape.n_inputs, shape.width))
+        return [of_first] + [of_others] * (shape.depth - 1)
 
-    def _turn(self, w: Tensor, i: int) -> Tensor:
+
+class Pass:
+    """Forward and backward through M networks that stay where they are, on buffers that may be another's too.
+
+    A pass on buffers that are made to be measured shows `sums` each layer's tensors while they are in the cache, and
+    with delta its slope phi'(h), which takes the place of h.
+    """
+
+    def __init__(self, buffers: Buffers, theta: Layers, gradients: Layers, activations: Activations) -> None:
+        self.buffers = buffers
+        self._shape, self._theta, self._gradients = buffers.shape, theta, gradients
+        self._normalization = NORMALIZATIONS[buffers.shape.normalization]
+        # A view takes as long to make as the arithmetic of a small layer: here they are made once.
+        self._delta_mt = buffers.delta.mT
+        self._w_mt = buffers.turned or [w.mT for w in theta.w[:-1]]
+        self._turns = [(turned.numpy(), w.mT.numpy()) for turned, w in zip(buffers.turned, theta.w, strict=False)]
+        self._phis = [activations.each(h, x) for h, x in zip(buffers.h, buffers.x, strict=True)]
+        self._pulls = [self._pull_of(activations, h, x) for h, x in zip(buffers.h, buffers.x, strict=True)]
+
+    def _pull_of(self, activations: Activations, h: Tensor, x: Tensor) -> Parts:
+        buffers = self.buffers
+        if buffers.ones is not None:
+            return activations.each(buffers.ones, h, x, h)
+        return activations.each(buffers.delta if self._normalization.after else buffers.d_layer, h, x, buffers.delta)
+
+    def forward(self, x: Tensor, sums: PartSums | None = None) -> Tensor:
+        """x: (M, B, D). Returns the outputs (M, C, B), a buffer that the next pass overwrites."""
+        theta, buffers = self._theta, self.buffers
+        self._inputs = [x, *buffers.handed]
+        for i, phi in enumerate(self._phis):
+            h = torch.bmm(self._inputs[i], self._turned(i), out=buffers.h[i]).add_(theta.b[i])
+            if self._normalization.before:
+                buffers.norms[i].forward(h, theta.gamma[i], theta.beta[i], out=h)
+            for kernel, (h_part, x_part) in phi:
+                kernel.phi(h_part, x_part)
+            if sums is not None:
+                sums.forward(i, h, buffers.x[i])
+            self._hand_on(i)
+        return torch.baddbmm(theta.b[-1].mT, theta.w[-1], self._inputs[-1].mT, out=buffers.outputs)
+
+    def _turned(self, i: int) -> Tensor:
         """W transposed, (M, N_in, N_out)."""
-        if not self._turned:
-            return w.mT
-        # NumPy copies it in half the time that PyTorch takes.
-        np.copyto(self._turned[i].numpy(), w.mT.numpy())
-        return self._turned[i]
+        if self._turns:
+            # NumPy copies it in half the time that PyTorch takes.
+            np.copyto(*self._turns[i])
+        return self._w_mt[i]
 
-    def _hand_on(self, theta: Layers, i: int) -> None:
+    def _hand_on(self, i: int) -> None:
         """From x of the layer at i to what the next layer gets."""
-        x, handed = self.x[i], self._handed[i]
+        x, handed = self.buffers.x[i], self.buffers.handed[i]
         if self._normalization.after:
-            self.norms[i].forward(x, theta.gamma[i], theta.beta[i], out=handed)
+            self.buffers.norms[i].forward(x, self._theta.gamma[i], self._theta.beta[i], out=handed)
             x = handed
         if self._shape.residual and i > 0:
             torch.add(x, self._inputs[i], out=handed)
 
-    def backward(self, theta: Layers, d_outputs: Tensor, gradients: Layers, sums: PartSums | None = None) -> None:
+    def backward(self, d_outputs: Tensor, sums: PartSums | None = None) -> None:
         """From dL/doutputs (M, C, B) to the gradients of all parameters, summed over the samples."""
-        d_layer, delta = self._d_layer, self._delta
+        theta, gradients, buffers = self._theta, self._gradients, self.buffers
+        delta, d_layer = buffers.delta, buffers.d_layer
         torch.bmm(d_outputs, self._inputs[-1], out=gradients.w[-1])
         torch.sum(d_outputs, 2, out=gradients.b[-1].squeeze(1))
         torch.bmm(d_outputs.mT, theta.w[-1], out=d_layer)
         for i in reversed(range(self._shape.depth)):
-            d_x = d_layer
             if self._normalization.after:
-                d_x = delta
-                self.norms[i].backward(d_layer, theta.gamma[i], gradients.gamma[i], gradients.beta[i], out=d_x)
-            self._pull(d_x, i)
+                buffers.norms[i].backward(d_layer, theta.gamma[i], gradients.gamma[i], gradients.beta[i], out=delta)
+            self._pull(i)
             if self._normalization.before:
-                self.norms[i].backward(delta, theta.gamma[i], gradients.gamma[i], gradients.beta[i], out=delta)
+                buffers.norms[i].backward(delta, theta.gamma[i], gradients.gamma[i], gradients.beta[i], out=delta)
             if sums is not None:
-                sums.backward(i, self.h[i], delta)
-            _affine_gradients(delta, self._inputs[i], gradients, i)
+                sums.backward(i, buffers.h[i], delta)
+            torch.bmm(self._delta_mt, self._inputs[i], out=gradients.w[i])
+            torch.sum(delta, 1, keepdim=True, out=gradients.b[i])
             if i > 0 and self._shape.residual:
                 d_layer.baddbmm_(delta, theta.w[i])
             elif i > 0:
                 torch.bmm(delta, theta.w[i], out=d_layer)
 
-    def _pull(self, d_x: Tensor, i: int) -> None:
-        """Write d_x * phi'(h) of the layer at i, (M, B, N), to delta; d_x may be that delta."""
-        h, x, delta = self.h[i], self.x[i], self._delta
-        if self._ones is None:
-            self._activations.pull(d_x, h, x, out=delta)
-        else:
-            torch.mul(d_x, self._activations.pull(self._ones, h, x, out=h), out=delta)
+    def _pull(self, i: int) -> None:
+        """Write dL/dx * phi'(h) of the layer at i, (M, B, N), to delta, where dL/dx may lie."""
+        buffers = self.buffers
+        for kernel, parts in self._pulls[i]:
+            kernel.pull(*parts)
+        if buffers.ones is not None:
+            d_x = buffers.delta if self._normalization.after else buffers.d_layer
+            torch.mul(d_x, buffers.h[i], out=buffers.delta)
 
 
 def predict(
@@ -151,8 +183,3 @@ def _normalize(z: Tensor, norm: type[Norm], theta: Layers, running: RunningStati
         running.apply(i, z, theta.gamma[i], theta.beta[i])
     else:
         norm(z).forward(z, theta.gamma[i], theta.beta[i], out=z)
-
-
-def _affine_gradients(delta: Tensor, x: Tensor, gradients: Layers, i: int) -> None:
-    torch.bmm(delta.mT, x, out=gradients.w[i])
-    torch.sum(delta, 1, keepdim=True, out=gradients.b[i])

@@ -15,8 +15,8 @@ from torch import Tensor
 from worker.engine import measurements
 from worker.engine.activations import Activations
 from worker.engine.losses import Loss
-from worker.engine.network import Pass
-from worker.engine.parameters import Layers, Parameters, Shape
+from worker.engine.network import Buffers, Pass
+from worker.engine.parameters import Parameters, Shape
 from worker.engine.sums import LayerSums, PartSums
 
 # Numbers of one layer's activations that are worked on at once.
@@ -39,13 +39,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some neighbours in the stack: their parameters, where their gradients go, and what is summed of them."""
+    """Some neighbours in the stack: the pass through them, and what is summed of them."""
 
     networks: slice
-    activations: Activations
-    theta: Layers
-    gradients: Layers
-    buffers: Pass
+    both_ways: Pass
     sums: PartSums
 
 
@@ -84,7 +81,7 @@ class Probe:
 
     def _read_part(self, part: _Part, with_rank: bool) -> tuple[Tensor, Tensor]:
         """Effective ranks (M, L), NaN unless asked for, and the mean loss (M,). All else is in the sums."""
-        loss, x = self._go(part), part.buffers.x
+        loss, x = self._go(part), part.both_ways.buffers.x
         undefined = loss.new_full((len(loss), len(x)), torch.nan)
         return measurements.effective_rank(x) if with_rank else undefined, loss
 
@@ -99,32 +96,29 @@ class Probe:
     def _go(self, part: _Part) -> Tensor:
         """Forward and backward; the mean loss (M,)."""
         n = part.networks.stop - part.networks.start
-        outputs = part.buffers.forward(part.theta, part.activations, _for_each(self._x, n), part.sums)
+        outputs = part.both_ways.forward(_for_each(self._x, n), part.sums)
         losses, d_outputs = self._loss(outputs, _for_each(self._y, n))
         # The gradient of each sample's own loss: gradients of parameters come out summed over the probe.
-        part.buffers.backward(part.theta, d_outputs, part.gradients, part.sums)
+        part.both_ways.backward(d_outputs, part.sums)
         return losses.mean(1, dtype=torch.float64)
 
     def _cut(self, shape: Shape, activations: Activations) -> Iterator[_Part]:
         x = self._x
         n_parts = min(math.ceil(shape.n_networks * len(x) * shape.width / _NUMBERS), shape.n_networks)
         # Parts take turns with the buffers; there are at most two sizes of part.
-        buffers: dict[int, Pass] = {}
+        buffers: dict[int, Buffers] = {}
         scratch = x.new_empty(math.ceil(shape.n_networks / n_parts), len(x), shape.width)
         for i in range(n_parts):
             networks = slice(i * shape.n_networks // n_parts, (i + 1) * shape.n_networks // n_parts)
             n = networks.stop - networks.start
             if n not in buffers:
                 own = replace(shape, n_networks=n)
-                buffers[n] = Pass(own, len(x), dtype=x.dtype, device=x.device, measured=True)
-            yield _Part(
-                networks,
-                activations.of(networks),
-                self._theta.of(networks),
-                self._gradients.of(networks),
-                buffers[n],
-                PartSums(self._sums, networks, scratch[:n]),
-            )
+                buffers[n] = Buffers(
+                    own, len(x), dtype=x.dtype, device=x.device, measured=True, keeps_h=activations.need_h
+                )
+            theta, gradients = self._theta.of(networks), self._gradients.of(networks)
+            both_ways = Pass(buffers[n], theta, gradients, activations.of(networks))
+            yield _Part(networks, both_ways, PartSums(self._sums, networks, scratch[:n]))
 
 
 def _for_each(t: Tensor, n_networks: int) -> Tensor:

@@ -12,7 +12,7 @@ from lab.spec import ActivationSpec
 from tests.builders import a_spec, an_activation
 from tests.worker.engine.stacks import a_training, activate, the_stack, train
 from worker.engine.activations import Activations
-from worker.engine.kernels import KERNELS
+from worker.engine.kernels import KERNELS, kernel_of
 
 H = np.concatenate([np.linspace(-30, 30, 1001), np.array([0.0, -0.0, 1e-8, -1e-8, 300.0, -300.0])])
 
@@ -144,6 +144,31 @@ def test_a_kernel_works_in_place(spec: ActivationSpec) -> None:
     over_h = h.clone()
     torch.testing.assert_close(activations.phi(over_h, out=over_h), x, rtol=0, atol=0)
     torch.testing.assert_close(activations.pull(g, h, x, out=g), expected, rtol=0, atol=0)
+
+
+WITHOUT_H = [spec for spec in EVERY if not kernel_of(spec).needs_h]
+
+
+@pytest.mark.parametrize("spec", WITHOUT_H, ids=lambda spec: spec.label)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_kernel_that_does_not_need_h_does_not_read_it(spec: ActivationSpec, dtype: torch.dtype) -> None:
+    activations, h = Activations([spec]), far_out(dtype).view(1, 1, -1)
+    x = activations.phi(h, out=torch.empty_like(h))
+    expected = activations.derivative(h, x)
+
+    slope = activations.derivative(torch.full_like(h, torch.nan), x)
+
+    assert not activations.need_h
+    assert torch.equal(slope, expected)
+
+
+def test_networks_need_h_where_one_of_them_does() -> None:
+    relu, gelu = an_activation("relu"), an_activation("gelu")
+
+    assert len(WITHOUT_H) > 3
+    assert not Activations([relu, relu]).need_h
+    assert Activations([relu, gelu]).need_h
+    assert Activations([an_activation("relu", scale_in=2.0)]).need_h
 
 
 @every

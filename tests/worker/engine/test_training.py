@@ -17,7 +17,7 @@ from tests.worker.engine.stacks import CPU, OneNetwork, a_training, batches_of, 
 from worker.datasets import load
 from worker.engine.activations import Activations
 from worker.engine.losses import LOSSES
-from worker.engine.network import Pass
+from worker.engine.network import Buffers, Pass
 from worker.engine.parameters import Parameters, Shape
 
 STEPS = 20
@@ -160,15 +160,16 @@ def test_piecewise_linear_networks_keep_the_gradient_identity(
     (x, y), kind = batches_of(stack, stack.runs[0])[0], layers_of(stack).w[0].dtype
     x, y = x.to(kind), y.to(kind) if y.is_floating_point() else y
     x, y = x.expand(2, *x.shape), y.expand(2, *y.shape)
-    one_pass = Pass(shape, x.shape[1], dtype=kind, device=CPU, measured=False)
+    buffers = Buffers(shape, x.shape[1], dtype=kind, device=CPU, measured=False, keeps_h=False)
 
     for step in (0, STEPS):
         training.advance_to(step)
         theta, g = layers_of(stack, training), Parameters(shape, dtype=kind, device=CPU).layers
-        outputs = one_pass.forward(theta, Activations([run.arm.activation for run in stack.runs]), x)
-        _, d_outputs = LOSSES[stack.shape.data.task](outputs, y)
+        one_pass = Pass(buffers, theta, g, Activations([run.arm.activation for run in stack.runs]))
+        outputs = one_pass.forward(x)
+        _, d_outputs = LOSSES[stack.shape.data.task](outputs.clone(), y)
         right, size = (outputs * d_outputs).sum((1, 2)), (outputs * d_outputs).abs().sum((1, 2))
-        one_pass.backward(theta, d_outputs, g)
+        one_pass.backward(d_outputs)
 
         of_weights = [(w * d_w).sum((1, 2)) for w, d_w in zip(theta.w, g.w, strict=True)]
         of_biases = [(b * d_b).sum((1, 2)) for b, d_b in zip(theta.b, g.b, strict=True)]
