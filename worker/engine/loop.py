@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ class StackTraining:
         self.step = 0
         self._recorded_at = -1
         self._alive = torch.ones(m, dtype=torch.bool, device=device)
-        # Updates that each network has done: all of them, unless it diverged.
+        # Updates that each network had done when it diverged.
         self._n_updates = torch.zeros(m, dtype=torch.int64, device=device)
         # Sums of the minibatch loss since the last recorded step, and before it.
         self._loss_since = torch.zeros(m, dtype=torch.float64, device=device)
@@ -198,10 +199,14 @@ class StackTraining:
             self._update_norms.copy_(self._optimizer.update_norms())
 
     def _count(self, loss: Tensor) -> None:
-        """loss: (M,), of the update that is being made."""
-        self._alive &= loss.isfinite()
-        self._n_updates += self._alive
+        """loss: (M,) float64, of the update that is being made."""
         self._loss_since += loss
+        # A sum is quickly asked whether all of it is finite. A GPU is not asked: it would wait at every step.
+        if self._device.type == "cpu" and math.isfinite(loss.sum().item()):
+            return
+        diverging = self._alive & ~loss.isfinite()
+        self._n_updates.masked_fill_(diverging, self.step)
+        self._alive &= ~diverging
 
     def _all_alive(self) -> bool:
         """Whether the plain update will do. Asking a GPU would make it wait at every step: there the answer is no."""

@@ -10,14 +10,16 @@ from torch import Tensor
 from lab.catalog.dataset import Task
 
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(outputs, y) to each sample's loss (M, B) and the gradient of that loss by the outputs (M, C, B)."""
+"""(outputs, y) to each sample's loss (M, B) and the gradient of that loss by the outputs (M, C, B), which may take the
+outputs' place.
+"""
 
 
 def cross_entropy(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Softmax cross-entropy. outputs: (M, C, B) logits; y: (M, B) int64 classes."""
     y = y.unsqueeze(1)
     # Not torch.log_softmax: over a few classes it takes five times as long.
-    shifted = outputs - outputs.amax(1, keepdim=True)
+    shifted = outputs.sub_(outputs.amax(1, keepdim=True))
     of_class = shifted.gather(1, y)
     p = shifted.exp_()
     total = p.sum(1, keepdim=True)
@@ -28,7 +30,7 @@ def cross_entropy(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def squared_error(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Mean squared error over the C outputs. outputs: (M, C, B); y: (M, B, C)."""
-    residual = outputs - y.mT
+    residual = outputs.sub_(y.mT)
     return residual.square().mean(1), residual.mul_(2 / outputs.shape[1])
 
 
