@@ -6,7 +6,7 @@ Everything here is a pure function of the spec: the same request gives the same 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lab import bounds, cost
@@ -211,21 +211,36 @@ _STACK_NUMBERS = 65_536
 _FEWEST, _MOST = 4, 128
 # With a quarter of that, calling the operations takes about as long as doing them: smaller stacks waste a worker.
 _SMALL_STACK_NUMBERS = 16_384
+# So few stacks may all be taken at once: then they should take the same time, whatever their activations cost.
+_FEW_STACKS = 4
 # A stack of large networks stays well below what a worker's machine has.
 _STACK_BYTES = 2**30
 
 
 def _stacks(spec: ExperimentSpec, arms: tuple[Arm, ...], *, since: int = 0, position: int = 0) -> Iterator[Stack]:
-    """Runs of one shape, in the order of arms and replicates from `since` on, cut into pieces."""
+    """Runs of one shape, those of replicates from `since` on, cut into pieces."""
     shapes: dict[object, list[Arm]] = {}
     for arm in arms:
         shapes.setdefault(_shape_key(arm), []).append(arm)
+    replicates = range(since, spec.replicates)
     for members in shapes.values():
-        runs = [Run(arm, replicate) for arm in members for replicate in range(since, spec.replicates)]
-        start = 0
-        for size in _sizes(members[0], len(runs)):
-            yield Stack(position, tuple(runs[start : start + size]), spec.seed, spec.recording)
-            position, start = position + 1, start + size
+        sizes = list(_sizes(members[0], len(members) * len(replicates)))
+        for runs in _cut(members, replicates, sizes):
+            yield Stack(position, runs, spec.seed, spec.recording)
+            position += 1
+
+
+def _cut(arms: Sequence[Arm], replicates: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[Run, ...]]:
+    """Runs of one arm stand together, in the order of replicates. Where stacks are few each has its share of every
+    arm; else of few arms, for every other activation is another call.
+    """
+    runs = [Run(arm, replicate) for arm in arms for replicate in replicates]
+    if len(sizes) <= _FEW_STACKS:
+        runs.sort(key=lambda run: run.replicate)
+    start = 0
+    for size in sizes:
+        yield tuple(sorted(runs[start : start + size], key=lambda run: (run.arm.position, run.replicate)))
+        start += size
 
 
 def _sizes(arm: Arm, n_runs: int) -> Iterator[int]:

@@ -67,6 +67,32 @@ def test_two_workers_end_together(n_runs: int, width: int, batch_size: int) -> N
     assert max(busy) - min(busy) < 0.1 * max(busy)
 
 
+@pytest.mark.parametrize("n_activations", [2, 3, 4])
+def test_where_stacks_are_few_each_has_its_share_of_every_activation(n_activations: int) -> None:
+    names = ("relu", "tanh", "sigmoid", "gelu")[:n_activations]
+    spec = a_spec(*names, width=16, batch_size=32, replicates=100 // n_activations)
+
+    stacks = plan(spec, LIMITS).stacks
+
+    assert len(stacks) == 2
+    shares = [[sum(run.arm.activation.name == name for run in stack.runs) for name in names] for stack in stacks]
+    for one, other in zip(*shares, strict=True):
+        assert abs(one - other) <= 2
+    for stack in stacks:
+        # Neighbours where they are of one arm, so that its kernel is called once.
+        assert [(run.arm.position, run.replicate) for run in stack.runs] == sorted(
+            (run.arm.position, run.replicate) for run in stack.runs
+        )
+
+
+def test_where_stacks_are_many_each_has_few_activations() -> None:
+    spec = a_spec("relu", "tanh", "sigmoid", "gelu", width=64, batch_size=64, replicates=50)
+
+    stacks = plan(spec, LIMITS).stacks
+
+    assert all(len({run.arm.activation for run in stack.runs}) <= 2 for stack in stacks)
+
+
 def test_a_stack_is_no_smaller_than_it_must_be() -> None:
     assert stack_sizes(40, width=16, batch_size=32) == [40]
     assert stack_sizes(7, width=64, batch_size=64) == [7]
