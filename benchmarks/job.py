@@ -8,11 +8,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -156,6 +157,7 @@ def _start(task: Task, share: Share, claims: Any) -> Connection:
 
 
 def _work(task: Task, threads: int, claims: Any, answer: Connection) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Before any of them is loaded: the libraries read it once.
     os.environ.update(share_out(threads))
     peer = cast(Peer, import_module(f"benchmarks.peers.{task.peer}"))
@@ -169,6 +171,14 @@ def _work(task: Task, threads: int, claims: Any, answer: Connection) -> None:
     done = time.perf_counter()
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     answer.send(Shift(ready, done, compile_s, peak_bytes, recorded))
+
+
+def _end_with_parent() -> None:
+    """However the measuring ends, be it by SIGKILL, what it started computes no longer."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _claim(claims: Any) -> int:
