@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from lab.plan import Stack
 from lab.spec import ExperimentSpec
+from worker import allocation
 
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -132,6 +133,8 @@ class Job:
 def run(task: Task, share: Share) -> Job:
     """Raises RuntimeError where a process ends without an answer; its own message is on stderr."""
     started = time.perf_counter()
+    # For every peer what a worker gives its training processes.
+    os.environ.update(allocation.KEEP)
     claims = _SPAWN.Value("i", 0)
     ends = [_start(task, share, claims) for _ in range(share.processes)]
     try:

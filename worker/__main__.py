@@ -1,8 +1,10 @@
 """`python -m worker`: a Celery worker whose training processes are spawned, because torch does not survive a fork."""
 
+import os
 import sys
 
 from store.settings import InvalidSettings
+from worker import allocation
 from worker.app import app, settings
 from worker.machine import device_name, processes
 
@@ -12,6 +14,9 @@ try:
 except InvalidSettings as error:
     sys.exit(str(error))
 
+# The training processes inherit it. Whoever starts the worker may know better.
+for name, value in allocation.KEEP.items():
+    os.environ.setdefault(name, value)
 app.worker_main(
     [
         "worker",
