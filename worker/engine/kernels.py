@@ -111,14 +111,12 @@ def _gelu() -> Kernel:
             torch.mul(h, _by_erfc(h), out=out)
             return
         # Its value is PyTorch's own, which takes a third of the time, but far to the left, where 1 + erf has no digits.
-        # Asked of all first, for that is ten times as quick, and the answer is mostly none. No NaN is at least -4.
-        if h.amin().item() >= _FAR_LEFT:
-            _aten.gelu.out(h, approximate="none", out=out)
-            return
-        far = torch.lt(h, _FAR_LEFT, out=torch.empty_like(h)).flatten().nonzero().flatten()
-        h_far = h.take(far)
+        # NumPy finds what is there, which mostly nothing is, in a tenth of the time of PyTorch.
+        far = torch.from_numpy(np.flatnonzero(h.numpy() < _FAR_LEFT))
+        h_far = h.take(far) if len(far) else None
         _aten.gelu.out(h, approximate="none", out=out)
-        out.put_(far, h_far * _by_erfc(h_far))
+        if h_far is not None:
+            out.put_(far, h_far * _by_erfc(h_far))
 
     def pull(g: Tensor, h: Tensor, x: Tensor, out: Tensor) -> None:
         # The normal distribution is x / h, which is much quicker than a second erfc; at 0 it is a half.
