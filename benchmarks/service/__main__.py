@@ -61,7 +61,7 @@ def _measured(where: Place, groups: Sequence[str], beside: MLflow | None, part: 
             yield from submitting.figures(address, beside)
             where.empty()
         if "training" in groups:
-            yield from training.figures(where, address)
+            yield from training.figures(where, address, gunicorn.pid)
         if "polling" in groups:
             yield from polling.figures(address, stored(where.database, SMALL).id, beside)
         if not _IN_FULL_TABLES.isdisjoint(groups):

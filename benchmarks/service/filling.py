@@ -27,9 +27,6 @@ from store.models import Stack as StackRow
 
 # Shares of the units, as relu's networks have them: dead to begin with, and dying or coming back at a recorded step.
 _DEAD_AT_FIRST, _CHANGING = 0.01, 0.0005
-_TOGETHER = 10
-"""Steps of a transaction: those of a stack that records one every 50 ms, by `worker/recording.py`."""
-
 _RAN_ON = RanOn("cpu", 1, "2.13.0")
 
 
@@ -140,7 +137,7 @@ def measurements_on_disk(database: Database) -> tuple[int, int]:
 
 
 def _write(database: Database, claim: Claim, records: list[StackRecord]) -> None:
-    """All steps together, as a worker writes those that come within half a second."""
+    """All steps together, as a worker writes those that come within a second."""
     with database.writing() as session:
         run_ids = results.begin(session, claim)
     with database.writing() as session:
