@@ -19,6 +19,8 @@ Column = NDArray[np.int64] | NDArray[np.float64] | Sequence[str | None]
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _NULL = -1
+# Rows that are laid out at once: the server takes in some while the next ones are.
+_PIECE = 1024
 
 
 def insert(session: Session, table: sa.Table, columns: Mapping[str, Column]) -> None:
@@ -39,8 +41,13 @@ def _copy(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Colu
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(sql.Identifier(table.name), names)
     fields = [_field(table.c[name].type, column) for name, column in columns.items()]
+    n = len(fields[0][0])
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(_HEADER + _tuples(fields) + _TRAILER)
+        copy.write(_HEADER)
+        for start in range(0, n, _PIECE):
+            piece = slice(start, start + _PIECE)
+            copy.write(_tuples([(values[piece], lengths[piece]) for values, lengths in fields]))
+        copy.write(_TRAILER)
 
 
 def _field(kind: sa.types.TypeEngine[Any], column: Column) -> tuple[NDArray[Any], NDArray[np.int32]]:

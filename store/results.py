@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from lab.records import FloatArray, StackRecord
+from lab.records import BoolArray, FloatArray, StackRecord
 from store import bulk
 from store.leases import Claim, hold
 from store.models import Arm, Curve, Experiment, Measurement, Run, UnitChange
@@ -62,76 +62,95 @@ def record_all(
     and later ones: it does no harm the second time. The stack has reached the last of them, or `reached`. Raises
     LeaseLost.
     """
-    steps = hold(session, claim, step=records[-1].step if reached is None else reached)
+    last = hold(session, claim, step=records[-1].step if reached is None else reached)
     _remove(session, run_ids, records[0].step)
-    ids = np.asarray(run_ids, dtype=np.int64)
-    makers = {Measurement: _measurements, Curve: _curves, UnitChange: _changes}
-    for table, make in makers.items():
-        made = [make(record, ids, last=record.step == steps) for record in records]
-        if pieces := [columns for columns in made if len(columns["run_id"])]:
-            bulk.insert(session, table.metadata.tables[table.__tablename__], _joined(pieces))
+    there = _There.of(records, run_ids, last)
+    for table, columns in ((Measurement, _measurements), (Curve, _curves), (UnitChange, _changes)):
+        if len((rows := columns(records, there))["run_id"]):
+            bulk.insert(session, table.metadata.tables[table.__tablename__], rows)
 
 
 Columns = dict[str, bulk.Column]
 
 
-def _measurements(record: StackRecord, run_ids: NDArray[np.int64], *, last: bool) -> Columns:
-    """A row a run and layer."""
-    here = _here(record)
-    numbers = {name: values[here].ravel() for name, values in record.measurements.items()}
-    n_runs, n_layers = len(here), next(iter(record.measurements.values())).shape[1]
-    keys = {"run_id": np.repeat(run_ids[here], n_layers), "layer": np.tile(np.arange(1, n_layers + 1), n_runs)}
-    return _columns(record.step, keys, numbers, last=last)
+@dataclass(frozen=True, slots=True)
+class _There:
+    """What has rows, of the M runs `run_ids` at S recorded steps: `here` is (M, S), and the others have an entry for
+    each of its K that are true, run by run. So the rows of a run lie together, where they are looked for.
+    """
+
+    run_ids: NDArray[np.int64]
+    here: BoolArray
+    run_id: NDArray[np.int64]
+    step: NDArray[np.int64]
+    is_last: BoolArray
+
+    @classmethod
+    def of(cls, records: Sequence[StackRecord], run_ids: Sequence[int], last: int) -> _There:
+        steps = np.array([record.step for record in records], dtype=np.int64)
+        diverged_at = np.stack([record.diverged_at for record in records], axis=1)
+        here = (diverged_at < 0) | (steps <= diverged_at)
+        run, place = np.nonzero(here)
+        step = steps[place]
+        ids = np.asarray(run_ids, dtype=np.int64)
+        return cls(ids, here, ids[run], step, step == last)
+
+    def values(self, arrays: Sequence[FloatArray]) -> FloatArray:
+        """Of arrays (M, ...), one a step: (K, ...)."""
+        found: FloatArray = np.stack(arrays, axis=1)[self.here]
+        return found
 
 
-def _curves(record: StackRecord, run_ids: NDArray[np.int64], *, last: bool) -> Columns:
-    """A row a run."""
-    here = _here(record)
-    numbers = {name: values[here] for name, values in record.curves.items()}
-    return _columns(record.step, {"run_id": run_ids[here]}, numbers, last=last)
+def _measurements(records: Sequence[StackRecord], there: _There) -> Columns:
+    """A row a run, step and layer."""
+    numbers = {
+        name: there.values([record.measurements[name] for record in records]) for name in records[0].measurements
+    }
+    n_layers = next(iter(numbers.values())).shape[1]
+    keys = {"run_id": np.repeat(there.run_id, n_layers), "step": np.repeat(there.step, n_layers)}
+    keys["layer"] = np.tile(np.arange(1, n_layers + 1), len(there.step))
+    flat = {name: values.ravel() for name, values in numbers.items()}
+    return keys | _cleaned(flat, keys["step"], np.repeat(there.is_last, n_layers))
 
 
-def _changes(record: StackRecord, run_ids: NDArray[np.int64], *, last: bool) -> Columns:  # noqa: ARG001 - as the others
-    """A row for each run and layer in which something has changed."""
-    here = _here(record)
-    died, revived = record.died[here], record.revived[here]
-    m, i = np.nonzero((died | revived).any(axis=2))
-    columns: Columns = {"run_id": run_ids[here][m], "step": np.full(len(m), record.step), "layer": i + 1}
-    for name, units in (("died", died[m, i]), ("revived", revived[m, i])):
-        columns[f"n_{name}"] = units.sum(axis=1)
-        columns[name] = [json.dumps(np.flatnonzero(row).tolist()) for row in units]
+def _curves(records: Sequence[StackRecord], there: _There) -> Columns:
+    """A row a run and step."""
+    numbers = {name: there.values([record.curves[name] for record in records]) for name in records[0].curves}
+    return {"run_id": there.run_id, "step": there.step} | _cleaned(numbers, there.step, there.is_last)
+
+
+def _changes(records: Sequence[StackRecord], there: _There) -> Columns:
+    """A row for each run, step and layer in which something has changed."""
+    # Units are many, and few of them change: these are looked for before the steps are put together.
+    found = [
+        np.nonzero((record.died | record.revived).any(axis=2) & here[:, None])
+        for record, here in zip(records, there.here.T, strict=True)
+    ]
+    step = np.repeat([record.step for record in records], [len(run) for run, _ in found])
+    columns: Columns = {
+        "run_id": there.run_ids[np.concatenate([run for run, _ in found])],
+        "step": step,
+        "layer": np.concatenate([i for _, i in found]) + 1,
+    }
+    for name in ("died", "revived"):
+        units = np.concatenate([getattr(record, name)[at] for record, at in zip(records, found, strict=True)])
+        columns |= {f"n_{name}": units.sum(axis=1), name: _lists(units)}
     return columns
 
 
-def _here(record: StackRecord) -> NDArray[np.intp]:
-    """The runs that have rows."""
-    return np.flatnonzero((record.diverged_at < 0) | (record.step <= record.diverged_at))
+def _lists(units: BoolArray) -> list[str]:
+    """Of each row, the places of what is true, as JSON."""
+    places = np.nonzero(units)[1].tolist()
+    ends = [0, *np.cumsum(units.sum(axis=1)).tolist()]
+    return [str(places[start:end]) for start, end in pairwise(ends)]
 
 
-def _columns(
-    step: int, keys: Mapping[str, NDArray[np.int64]], numbers: Mapping[str, FloatArray], *, last: bool
-) -> Columns:
-    """All are of one length."""
+def _cleaned(numbers: Mapping[str, FloatArray], steps: NDArray[np.int64], is_last: BoolArray) -> Columns:
+    """As they are written: what is not finite is NaN, with a reason."""
     # Adding zero makes -0.0 a 0.0, which is all that SQLite keeps of it.
-    finite = {name: np.where(np.isinf(column), np.nan, column + 0.0) for name, column in numbers.items()}
-    undefined = reasons(numbers, step=step, last=last)
-    told: Columns = {} if undefined is None else {"undefined": undefined}
-    return {"step": np.full(len(keys["run_id"]), step), **keys, **finite, **told}
-
-
-def _joined(pieces: Sequence[Columns]) -> Columns:
-    """Rows after rows. A column of text that a piece does not have is null there."""
-    return {name: _one_column(name, pieces) for name in dict.fromkeys(chain.from_iterable(pieces))}
-
-
-def _one_column(name: str, pieces: Sequence[Columns]) -> bulk.Column:
-    numbers = [column for piece in pieces if isinstance(column := piece.get(name), np.ndarray)]
-    if numbers:
-        return np.concatenate(numbers)  # type: ignore[return-value]  # a name's columns are of one type
-    texts: list[str | None] = []
-    for piece in pieces:
-        texts += piece.get(name, [None] * len(piece["run_id"]))
-    return texts
+    finite: Columns = {name: np.where(np.isinf(column), np.nan, column + 0.0) for name, column in numbers.items()}
+    undefined = reasons(numbers, steps=steps, is_last=is_last)
+    return finite if undefined is None else finite | {"undefined": undefined}
 
 
 def _remove(session: Session, run_ids: Sequence[int] | sa.Select[int], first: int) -> None:

@@ -7,18 +7,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lab.catalog.measurements import CURVES, MEASUREMENTS, Recorded
-from lab.records import FloatArray
+from lab.records import BoolArray, FloatArray
 
 
-def reasons(columns: Mapping[str, FloatArray], *, step: int, last: bool) -> list[str | None] | None:
+def reasons(
+    columns: Mapping[str, FloatArray], *, steps: NDArray[np.int64], is_last: BoolArray
+) -> list[str | None] | None:
     """For every row of `columns`, name to values: `name: reason` for each value that is not finite and that its
     definition in the catalog does not leave undefined, joined by `; `. None for a row without such a value, and for
-    all where there is none at all.
+    all where there is none at all. `steps` are the rows' own, and `is_last` says which are the last ones.
     """
     known = MEASUREMENTS | CURVES
-    recorded = Recorded(columns, step, last)
+    recorded = Recorded(columns, steps, is_last)
     strange = {}
     for name, values in columns.items():
         bad = ~np.isfinite(values)

@@ -20,7 +20,7 @@ from lab.records import StackRecord
 from store import results
 from worker.attempt import Attempt, is_out_of_reach
 
-LONGEST_S = 0.5
+LONGEST_S = 1.0
 """A reader who follows an experiment sees its rows so late."""
 
 MOST_BYTES = 2**25

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What was measured at one step: name to values, one a row. `last` says whether it is the run's last step."""
+    """What was measured: name to values, one a row; each row's step, and whether it is the last one of its run."""
 
     columns: Mapping[str, NDArray[np.float64]]
-    step: int
-    last: bool
+    step: NDArray[np.int64]
+    last: NDArray[np.bool_]
 
 
 Where = NDArray[np.bool_] | bool
@@ -44,17 +44,18 @@ def _for_some_runs(_: Recorded) -> Where:
 
 
 def _at_the_start(recorded: Recorded) -> Where:
-    return recorded.step == 0
+    first: NDArray[np.bool_] = recorded.step == 0
+    return first
 
 
 def _without_an_update(recorded: Recorded) -> Where:
-    zero: NDArray[np.bool_] = recorded.columns["weight_norm"] == 0
-    return zero | (recorded.step == 0)
+    zero: NDArray[np.bool_] = (recorded.columns["weight_norm"] == 0) | (recorded.step == 0)
+    return zero
 
 
 def _without_a_rank(recorded: Recorded) -> Where:
     nothing: NDArray[np.bool_] = (recorded.columns["activation_mean"] == 0) & (recorded.columns["activation_std"] == 0)
-    return nothing | (recorded.step > 0 and not recorded.last)
+    return nothing | ((recorded.step > 0) & ~recorded.last)
 
 
 GEOMETRY = ("affinity_residual", "breakpoints", "piece_residual")

@@ -137,13 +137,14 @@ def test_a_null_that_the_definition_explains_needs_no_reason(
 ) -> None:
     columns = {column: np.array([row.get(column, NAN if column == name else 1.0)]) for column in MEASUREMENTS}
 
-    assert (reasons(columns, step=step, last=step == 6) or [None]) == [reason]
+    steps = np.array([step])
+    assert (reasons(columns, steps=steps, is_last=steps == 6) or [None]) == [reason]
 
 
 def test_an_overflow_is_never_explained_by_a_definition() -> None:
     columns = {name: np.array([INF if name == "update_ratio" else 1.0]) for name in MEASUREMENTS}
 
-    assert reasons(columns, step=0, last=False) == ["update_ratio: overflow"]
+    assert reasons(columns, steps=np.zeros(1, np.int64), is_last=np.zeros(1, np.bool_)) == ["update_ratio: overflow"]
 
 
 def test_a_run_writes_nothing_after_it_diverged(database: Database) -> None:
@@ -232,7 +233,9 @@ def test_a_new_attempt_removes_what_came_after_the_step_it_goes_on_from(
 @pytest.mark.parametrize("entry", [*MEASUREMENTS.values(), *CURVES.values()], ids=lambda entry: entry.name)
 def test_what_a_definition_says_is_undefined_the_write_knows_as_such(entry: Definition) -> None:
     # Nothing has happened yet, and everything is zero: whatever can be undefined is.
-    nothing = Recorded({name: np.zeros(1) for name in MEASUREMENTS}, step=0, last=False)
+    nothing = Recorded(
+        {name: np.zeros(1) for name in MEASUREMENTS}, step=np.zeros(1, np.int64), last=np.zeros(1, np.bool_)
+    )
 
     assert bool(np.all(entry.is_undefined(nothing))) == bool(entry.undefined)
 
