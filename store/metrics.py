@@ -108,9 +108,13 @@ def _revived_shares(session: Session, experiment_id: str, layer: int | None) -> 
 def _by_step(session: Session, experiment_id: str, metric: str, layer: int | None, at: At) -> dict[int, float | None]:
     """Run id to value; runs that recorded nothing there are missing."""
     query = _gradient_ends(experiment_id) if metric == GRADIENT_RATIO else _over_layers(experiment_id, metric, layer)
-    if at != "auc":
-        query = query.where(Measurement.step == (0 if at == "first" else Stack.steps))
+    if at == "first":
+        query = query.where(Measurement.step == 0)
+    elif at == "last":
+        query = query.join(Stack, Stack.id == Run.stack_id).where(Measurement.step == Stack.steps)
     query = query.where(stretch(session, Measurement.__table__.c.run_id, Run.experiment_id == experiment_id))
+    if at == "auc" and metric != GRADIENT_RATIO:
+        return dict(numbers(session, _means_over_steps(query)))
     rows = numbers(session, query.order_by(Measurement.run_id, Measurement.step))
     values = {}
     for run_id, points in groupby(rows, key=itemgetter(0)):
@@ -123,9 +127,24 @@ def _over_layers(experiment_id: str, metric: str, layer: int | None) -> sa.Selec
     """run_id, step, value: at one layer, or the mean over layers where it is defined in all of them."""
     value = Measurement.__table__.c[metric]
     if layer is not None:
-        return _recorded(experiment_id).add_columns(value).where(Measurement.layer == layer)
+        return _recorded(experiment_id).add_columns(value.label("value")).where(Measurement.layer == layer)
     mean = sa.case((sa.func.count(value) == sa.func.count(), sa.func.avg(value)))
-    return _recorded(experiment_id).add_columns(mean).group_by(Measurement.run_id, Measurement.step)
+    return _recorded(experiment_id).add_columns(mean.label("value")).group_by(Measurement.run_id, Measurement.step)
+
+
+def _means_over_steps(points: sa.Select[*tuple[Any, ...]]) -> sa.Select[int, float]:
+    """As `_mean_over_steps` of each run, by the database: run_id, value."""
+    point = points.subquery("point").c
+
+    def before(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.func.lag(column).over(partition_by=point.run_id, order_by=point.step)
+
+    area = (point.step - before(point.step)) * (before(point.value) + point.value) / 2
+    pieces = sa.select(point.run_id, point.step, point.value, area.label("area")).where(point.value.is_not(None))
+    piece = pieces.subquery("piece").c
+    length = sa.func.max(piece.step) - sa.func.min(piece.step)
+    mean = sa.case((length > 0, sa.func.sum(piece.area) / length), else_=sa.func.max(piece.value))
+    return sa.select(piece.run_id, sa.type_coerce(mean, sa.Double())).group_by(piece.run_id)
 
 
 def _gradient_ends(experiment_id: str) -> sa.Select[*tuple[Any, ...]]:
@@ -140,11 +159,7 @@ def _gradient_ends(experiment_id: str) -> sa.Select[*tuple[Any, ...]]:
 
 def _recorded(experiment_id: str) -> sa.Select[*tuple[Any, ...]]:
     """run_id and step of what succeeded runs recorded."""
-    query = (
-        sa.select(Measurement.run_id, Measurement.step)
-        .join(Run, Run.id == Measurement.run_id)
-        .join(Stack, Stack.id == Run.stack_id)
-    )
+    query = sa.select(Measurement.run_id, Measurement.step).join(Run, Run.id == Measurement.run_id)
     return query.where(Run.experiment_id == experiment_id, Run.state == SUCCEEDED)
 
 
