@@ -27,6 +27,7 @@ from service import (
 from service.counts import Counts
 from service.openapi import BEARER, Api
 from service.parts import Parts, keep
+from service.polls import Polls
 from service.rendered import Rendered
 from service.watch import Watch
 from store.database import Database
@@ -84,4 +85,5 @@ def create_app(settings: Settings) -> Flask:
             metrics,
         ):
             api.register_blueprint(part.blueprint)
+    app.wsgi_app = Polls(app, app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way to put something in front
     return app

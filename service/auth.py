@@ -21,6 +21,7 @@ from store.tokens import ADMIN, LOCAL, READ, SUBMIT, Bearer
 _OPEN = ("health.healthz", "health.readyz", "api-docs.openapi_json")
 _OPEN_BLUEPRINT = "docs"
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_KEY = "actlab_bearers"
 _LOCAL = Bearer(LOCAL, frozenset((ADMIN,)))
 
 
@@ -38,10 +39,10 @@ class Bearers:
     def of(self, text: str) -> Bearer | None:
         if not tokens.is_well_formed(text):
             return None
-        digest = tokens.hashed(text)
-        bearer, until = self._known.get(digest, (None, 0.0))
-        if bearer is not None and time.monotonic() < until:
+        bearer = self.remembered(text)
+        if bearer is not None:
             return bearer
+        digest = tokens.hashed(text)
         with self._database.reading() as session:
             bearer = tokens.find(session, text)
         if bearer is None:
@@ -52,10 +53,15 @@ class Bearers:
         self._known[digest] = (bearer, time.monotonic() + self.TTL_S)
         return bearer
 
+    def remembered(self, text: str) -> Bearer | None:
+        """Without a look at the database."""
+        bearer, until = self._known.get(tokens.hashed(text), (None, 0.0))
+        return bearer if time.monotonic() < until else None
+
 
 def register(app: Flask, database: Database) -> None:
     """A request passes only with a token of the right scope; one that changes an experiment, only with its owner's."""
-    bearers = Bearers(database)
+    bearers = app.extensions[_KEY] = Bearers(database)
 
     def admit() -> None:
         g.bearer = _LOCAL
@@ -64,14 +70,24 @@ def register(app: Flask, database: Database) -> None:
             _check_scope(g.bearer)
             _check_owner(g.bearer)
 
-    def keep_nowhere(response: Response) -> Response:
-        # A browser whose token is forgotten holds nothing of the lab any more.
-        if parts().settings.auth == TOKENS and not is_open(request.endpoint):
-            response.headers.setdefault("Cache-Control", "no-store")
-        return response
+    def seal(response: Response) -> Response:
+        asks = parts().settings.auth == TOKENS and not is_open(request.endpoint)
+        return keep_nowhere(response) if asks else response
 
     app.before_request(admit)
-    app.after_request(keep_nowhere)
+    app.after_request(seal)
+
+
+def keep_nowhere(response: Response) -> Response:
+    """What a token opens: a browser whose token is forgotten holds nothing of the lab any more."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def remembered(app: Flask, token: str) -> Bearer | None:
+    """Whose a token is, where the app knows that without looking."""
+    bearers: Bearers = app.extensions[_KEY]
+    return bearers.remembered(token)
 
 
 def is_open(endpoint: str | None) -> bool:

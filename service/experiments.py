@@ -84,12 +84,22 @@ def get(experiment_id: Any) -> Any:
     # Looked at first: an answer newer than its tag is asked for once more, an older one would be kept.
     version = parts().versions.of(str(experiment_id))
     if request.if_none_match.contains_weak(version):
-        response = Response(status=304)
-    else:
-        text = parts().rendered.of((str(experiment_id),), version, lambda: _shown(str(experiment_id)))
-        response = Response(text, mimetype="application/json")
+        return answered(version, None)
+    return answered(version, shown(str(experiment_id), version))
+
+
+def answered(version: str, text: bytes | None) -> Response:
+    """The answer to `get`: `text` at `version`, None for whoever has it."""
+    response = Response(status=304) if text is None else Response(text, mimetype="application/json")
     response.set_etag(version, weak=True)
     return response
+
+
+def shown(experiment_id: str, version: str) -> bytes:
+    """The text of that answer, rendered once for all who ask for it at this version, which must have been read before.
+    Raises NotFound.
+    """
+    return parts().rendered.of((experiment_id,), version, lambda: _render(experiment_id))
 
 
 @blueprint.route("/<uuid:experiment_id>", methods=["PATCH"])
@@ -178,11 +188,15 @@ def delete(experiment_id: Any) -> None:
         deletions.delete(session, str(experiment_id))
 
 
-def _shown(experiment_id: str) -> bytes:
+def _render(experiment_id: str) -> bytes:
     with parts().database.reading() as session:
         experiment = submissions.get(session, experiment_id)
         counts = submissions.counts(session, experiment_id)
-    return jsonify(ExperimentAnswer().dump(experiment_json(experiment, counts))).get_data()
+    return jsonify(_EXPERIMENT.dump(experiment_json(experiment, counts))).get_data()
+
+
+# Made once: a schema is put together anew, with all that are nested in it, each time that it is called for.
+_EXPERIMENT = ExperimentAnswer()
 
 
 def _cancelled(experiment_id: str) -> bool:

@@ -6,6 +6,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, Forbidden, RequestEntityTooLarge
 
 from service.parts import parts
+from store.settings import Settings
 from store.variables import LOOPBACK_NAMES
 
 # Answers are data: a browser that shows one may load and run nothing.
@@ -18,15 +19,20 @@ def register(app: Flask) -> None:
     app.before_request(_check_host)
     app.before_request(_check_origin)
     app.before_request(_check_length)
-    app.after_request(_harden)
+    app.after_request(harden)
 
 
 def _check_host() -> None:
     """A web page elsewhere that has its own name resolve to this address (DNS rebinding) comes with that name. By
     loopback's names only programs of this machine come, such as a container's health check.
     """
-    if _without_port(request.host) not in (*LOOPBACK_NAMES, *parts().settings.allowed_hosts):
+    if without_port(request.host) not in hosts(parts().settings):
         raise BadRequest("This service does not answer under that host name; ACTLAB_ALLOWED_HOSTS lists those it does.")
+
+
+def hosts(settings: Settings) -> tuple[str, ...]:
+    """The names to which the service answers."""
+    return (*LOOPBACK_NAMES, *settings.allowed_hosts)
 
 
 def _check_origin() -> None:
@@ -45,7 +51,7 @@ def _check_length() -> None:
         raise RequestEntityTooLarge(f"The body may have {parts().settings.max_body_bytes} bytes.")
 
 
-def _harden(response: Response) -> Response:
+def harden(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", _POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Referrer-Policy", "no-referrer")
@@ -53,10 +59,10 @@ def _harden(response: Response) -> Response:
 
 
 def _with_port(host: str, default: int) -> str:
-    name = _without_port(host)
+    name = without_port(host)
     return host.lower() if len(name) < len(host) else f"{name}:{default}"
 
 
-def _without_port(host: str) -> str:
+def without_port(host: str) -> str:
     name, _, port = host.rpartition(":")
     return (name if name and port.isdigit() else host).lower()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from collections.abc import Collection
 from concurrent.futures import Future
-from threading import Lock
+from threading import Event, Lock
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -47,22 +49,33 @@ _VERSIONS = sa.select(Experiment.id, Experiment.version, sa.case((Experiment.sta
 )
 
 
+GATHER_S = 0.05
+"""A look begins so long after the last one began, or once `ENOUGH` have asked: the more who ask, the more share one."""
+ENOUGH = 8
+
+
 class Versions:
-    """Versions as many threads ask for them at once: whoever comes while a look is under way shares the next one. So
-    no answer is older than its question.
+    """Versions as many threads ask for them: whoever comes before a look begins shares it. So no answer is older than
+    its question.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._looking = Lock()
+        self._looking, self._enough = Lock(), Event()
+        self._looked_s = -math.inf
         self._waiting: deque[tuple[str, Future[str | None]]] = deque()
 
     def of(self, experiment_id: str) -> str:
         """Raises NotFound."""
         answer: Future[str | None] = Future()
         self._waiting.append((experiment_id, answer))
+        if len(self._waiting) >= ENOUGH:
+            self._enough.set()
         with self._looking:
             if not answer.done():
+                self._enough.wait(max(0.0, self._looked_s + GATHER_S - time.monotonic()))
+                self._enough.clear()
+                self._looked_s = time.monotonic()
                 self._look()
         found = answer.result()
         if found is None:

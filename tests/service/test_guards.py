@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service import create_app, problems
-from service.guards import _without_port
+from service.guards import without_port
 from store.settings import Settings
 from tests.service.conftest import close
 
@@ -34,7 +34,7 @@ def test_another_host_is_refused(host: str, path: str, sqlite_client: FlaskClien
     [("a:80", "a"), ("a", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("A.B:1", "a.b"), ("", ""), (":80", ":80")],
 )
 def test_a_port_is_taken_off(host: str, name: str) -> None:
-    assert _without_port(host) == name
+    assert without_port(host) == name
 
 
 @pytest.mark.parametrize(
