@@ -20,13 +20,14 @@ from store.transitions import BLIND
 from store.undefined import reasons
 
 
-def begin(session: Session, claim: Claim, *, step: int = 0, recorded_step: int = -1) -> list[int]:
-    """The attempt goes on after `step` updates: removes what earlier ones recorded after `recorded_step`. Returns the
-    ids of the stack's runs, in the order of the stack. Raises LeaseLost.
+def begin(session: Session, claim: Claim, *, step: int = 0, recorded_step: int = -1, n_done: int = 0) -> list[int]:
+    """The attempt goes on after `step` updates: removes what earlier ones recorded after `recorded_step`, but of the
+    first `n_done` runs, which have ended. Returns the ids of the stack's runs, in the order of the stack. Raises
+    LeaseLost.
     """
     hold(session, claim, step=step)
     of_stack = sa.select(Run.id).where(Run.stack_id == claim.stack_id)
-    _remove(session, of_stack, recorded_step + 1)
+    _remove(session, of_stack.where(Run.stack_position >= n_done), recorded_step + 1)
     return list(session.scalars(of_stack.order_by(Run.stack_position)))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import sys
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,16 @@ import structlog
 import torch
 from safetensors.torch import load, save
 from sqlalchemy.exc import DBAPIError
+from torch import Tensor
 
 from lab.errors import Unavailable
+from lab.records import RunResult
 from store import checkpoints
 from store.checkpoints import Checkpoint, DamagedCheckpoint
 from store.leases import RanOn
 from worker.attempt import Attempt, is_out_of_reach
 from worker.engine import StackTraining
+from worker.slices import Slice
 
 _log = structlog.get_logger()
 
@@ -32,7 +35,12 @@ class Checkpoints:
     def __init__(self, attempt: Attempt, made_under: Mapping[str, Any]) -> None:
         self._attempt = attempt
         self._made_under = made_under
+        self.found_slice: Slice | None = None
+        """What the one that was found is of; of the whole stack in all likelihood."""
         self._found: Checkpoint | None = None
+        self._state: dict[str, Tensor] = {}
+        self._part = Slice(range(0))
+        self._reached: Callable[[int], int] = int
         self._kept_step = 0
         self._due = time.monotonic() + attempt.workplace.settings.checkpoint_s
 
@@ -50,24 +58,26 @@ class Checkpoints:
             reason = _differences(found.made_under, self._made_under)
             self._say("checkpoint_ignored", reason=reason, step=found.step)
             return None
-        self._found, self._kept_step = found, found.step
+        self._found, self._kept_step, self._state = found, found.step, load(found.state)
+        self.found_slice = _unpacked(self._state.pop("slice"))
         return found
 
-    def restore(self, training: StackTraining) -> int:
-        """Brings the training to where `find` found one, if it did; returns the last step that is recorded."""
-        if self._found is None:
-            return -1
-        found, self._found = self._found, None
-        training.restore(load(found.state))
-        self._say("stack_resumed", step=found.step)
-        return found.recorded_step
-
-    def give_up(self) -> None:
-        """Keeps no more, and leaves none: a checkpoint is of the whole stack, and it trains in slices. Raises
-        LeaseLost.
+    def turn_to(self, part: Slice, training: StackTraining, reached: Callable[[int], int]) -> int:
+        """From now on they are of `part`, and `reached` says how far the stack is when it is at a step. Brings the
+        training to where `find` found one of it, if it did; returns the last step that is recorded. Raises LeaseLost.
         """
-        self._found, self._due, self._kept_step = None, math.inf, sys.maxsize
-        self._attempt.persist(partial(checkpoints.forget, claim=self._attempt.claim))
+        self._part, self._reached = part, reached
+        found, self._found = self._found, None
+        state, self._state = self._state, {}
+        if found is not None and self.found_slice == part:
+            training.restore(state)
+            self._say("stack_resumed", step=found.step)
+            return found.recorded_step
+        if self._kept_step > reached(0):
+            # Memory ran out on the way, and what was to train at once does so no more.
+            self._kept_step = 0
+            self._attempt.persist(partial(checkpoints.forget, claim=self._attempt.claim))
+        return -1
 
     @property
     def is_due(self) -> bool:
@@ -78,10 +88,11 @@ class Checkpoints:
         """Keeps the training as it is now, recorded up to `recorded_step`. Where the database does not take it, the
         next one will do. Raises LeaseLost.
         """
-        if training.step <= self._kept_step:
+        step = self._reached(training.step)
+        if step <= self._kept_step:
             return
         started = time.monotonic()
-        checkpoint = Checkpoint(training.step, recorded_step, self._made_under, _packed(training))
+        checkpoint = Checkpoint(step, recorded_step, self._made_under, _packed(training, self._part))
         self._put_off(len(checkpoint.state))
         try:
             for chunk in range(checkpoint.n_chunks):
@@ -125,17 +136,29 @@ def conditions(spec_digest: str, ran_on: RanOn) -> dict[str, Any]:
 
 @cache
 def _engine_digest() -> str:
-    """Of the programs that make the numbers: engine and data sets."""
+    """Of the programs that make the numbers, engine and data sets, and of this one, which lays out what is kept."""
     here = Path(__file__).parent
     named = {path.relative_to(here).as_posix(): path for path in here.rglob("*.py")}
     digest = hashlib.sha256()
-    for name in sorted(name for name in named if name.startswith(("engine/", "datasets"))):
+    for name in sorted(name for name in named if name.startswith(("engine/", "datasets", "checkpoints.py"))):
         digest.update(name.encode() + b"\0" + named[name].read_bytes())
     return digest.hexdigest()
 
 
-def _packed(training: StackTraining) -> bytes:
-    return save({name: tensor.contiguous() for name, tensor in training.state().items()})
+def _packed(training: StackTraining, part: Slice) -> bytes:
+    told = {"start": part.runs.start, "stop": part.runs.stop, "done": [asdict(result) for result in part.done]}
+    state = training.state() | {"slice": torch.frombuffer(bytearray(json.dumps(told).encode()), dtype=torch.uint8)}
+    return save({name: tensor.contiguous() for name, tensor in state.items()})
+
+
+def _unpacked(told: Tensor) -> Slice:
+    part = json.loads(bytes(told.tolist()))
+    return Slice(range(part["start"], part["stop"]), tuple(map(_result, part["done"])))
+
+
+def _result(told: Mapping[str, Any]) -> RunResult:
+    fields: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in told.items()}
+    return RunResult(**fields)
 
 
 def _differences(made_under: Mapping[str, Any], here: Mapping[str, Any]) -> str:

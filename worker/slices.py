@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 import torch
@@ -17,36 +18,47 @@ _log = structlog.get_logger()
 # What the allocator of a CPU says, in an error that has no class of its own.
 _NO_ROOM_ON_CPU = "can't allocate memory"
 
-Train = Callable[[range], tuple[RunResult, ...]]
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Runs of a stack that train at once, and how each run before them has ended."""
+
+    runs: range
+    done: tuple[RunResult, ...] = ()
+
+
+Train = Callable[[Slice], tuple[RunResult, ...]]
 
 
 class OutOfMemory(LabError):
     """A single network is more than this worker can hold."""
 
 
-def in_slices(n_runs: int, train: Train) -> list[RunResult]:
-    """What `train` gives for all runs, in order, called on as many at once as fit. Raises OutOfMemory."""
-    waiting, results = [range(n_runs)], list[RunResult]()
+def in_slices(n_runs: int, train: Train, *, first: Slice) -> tuple[RunResult, ...]:
+    """How all runs end, in order: what `train` gives for `first`, and for the rest after it, called on as many at once
+    as fit. Raises OutOfMemory.
+    """
+    waiting, done = [first.runs, range(first.runs.stop, n_runs)], first.done
     while waiting:
         runs = waiting.pop(0)
-        done = _unless_out_of_memory(train, runs)
-        if done is not None:
-            results += done
+        ended = _unless_out_of_memory(train, Slice(runs, done)) if runs else ()
+        if ended is not None:
+            done += ended
             continue
         middle = (runs.start + runs.stop) // 2
         waiting = [range(runs.start, middle), range(middle, runs.stop), *waiting]
-    return results
+    return done
 
 
-def _unless_out_of_memory(train: Train, runs: range) -> tuple[RunResult, ...] | None:
+def _unless_out_of_memory(train: Train, part: Slice) -> tuple[RunResult, ...] | None:
     try:
-        return train(runs)
+        return train(part)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        if len(runs) == 1:
+        if len(part.runs) == 1:
             raise OutOfMemory(f"A single network does not fit here: {shown(str(error), 300)}") from error
-        _log.warning("stack_is_sliced", n_runs=len(runs), error=shown(str(error), 200))
+        _log.warning("stack_is_sliced", n_runs=len(part.runs), error=shown(str(error), 200))
     # Until here the error has held on to all that was in memory.
     gc.collect()
     torch.cuda.empty_cache()

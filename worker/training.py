@@ -29,7 +29,7 @@ from worker.checkpoints import Checkpoints, conditions
 from worker.engine import StackTraining
 from worker.engine.data import Data
 from worker.recording import Recording
-from worker.slices import in_slices
+from worker.slices import Slice, in_slices
 
 _log = structlog.get_logger()
 
@@ -94,7 +94,8 @@ def _fail(attempt: Attempt, error: Exception) -> End:
 
 def _train(attempt: Attempt) -> End:
     work = _prepared(attempt)
-    outcomes = in_slices(len(work.run_ids), partial(_train_runs, attempt, work))
+    first = work.checkpoints.found_slice or Slice(range(len(work.run_ids)))
+    outcomes = in_slices(len(work.run_ids), partial(_train_slice, attempt, work), first=first)
     ran_on = attempt.workplace.ran_on
     attempt.leave(lambda session: leases.finish(session, attempt.claim, outcomes, ran_on), SUCCEEDED)
     return End.FINISHED
@@ -117,7 +118,8 @@ def _prepared(attempt: Attempt) -> Work:
     attempt.deadline.set(allowed_s)
     checkpoints = Checkpoints(attempt, conditions(spec_digest, attempt.workplace.ran_on))
     found = checkpoints.find()
-    run_ids = attempt.persist(lambda session: _begin(session, attempt.claim, found))
+    n_done = len(checkpoints.found_slice.done) if checkpoints.found_slice else 0
+    run_ids = attempt.persist(lambda session: _begin(session, attempt.claim, found, n_done))
     data = datasets.load(stack.shape.dataset)
     probe = datasets.probe_indices(stack.shape.dataset, stack.probe_size)
     _predict(attempt, stack, data.x_train[probe])
@@ -143,28 +145,28 @@ def _opened(session: Session, claim: Claim) -> tuple[Stack, str]:
     return Stack(claim.position, runs, spec.seed, spec.recording), digest
 
 
-def _begin(session: Session, claim: Claim, found: Checkpoint | None) -> list[int]:
-    """Leaves of earlier attempts what this one goes on from. A checkpoint that is ignored goes with its rows."""
+def _begin(session: Session, claim: Claim, found: Checkpoint | None, n_done: int = 0) -> list[int]:
+    """Leaves of earlier attempts what this one goes on from, of the first `n_done` runs everything. A checkpoint that
+    is ignored goes with its rows.
+    """
     if found is None:
         forget(session, claim)
         return results.begin(session, claim)
     forget(session, claim, but=found.step)
-    return results.begin(session, claim, step=found.step, recorded_step=found.recorded_step)
+    return results.begin(session, claim, step=found.step, recorded_step=found.recorded_step, n_done=n_done)
 
 
-def _train_runs(attempt: Attempt, work: Work, runs: range) -> tuple[RunResult, ...]:
+def _train_slice(attempt: Attempt, work: Work, part: Slice) -> tuple[RunResult, ...]:
     """Trains these runs of the stack at once, and records them. Raises Stopped, and what the engine raises."""
-    stack, run_ids = work.stack, work.run_ids[runs.start : runs.stop]
-    if len(runs) < len(work.run_ids):
-        work.checkpoints.give_up()
-    networks = replace(stack, runs=stack.runs[runs.start : runs.stop])
-    training = StackTraining(networks, work.data, work.probe, device=torch.device(attempt.workplace.ran_on.device))
-    recorded = work.checkpoints.restore(training)
+    stack, runs, run_ids = work.stack, part.runs, work.run_ids[part.runs.start : part.runs.stop]
 
     def reached(step: int) -> int:
         """Of all the stack's updates, those done: slices come one after the other."""
         return (runs.start * stack.shape.steps + len(runs) * step) // len(work.run_ids)
 
+    networks = replace(stack, runs=stack.runs[runs.start : runs.stop])
+    training = StackTraining(networks, work.data, work.probe, device=torch.device(attempt.workplace.ran_on.device))
+    recorded = work.checkpoints.turn_to(part, training, reached)
     recording = Recording(attempt, run_ids, reached=reached, written_step=recorded)
     for step in stack.recorded_steps:
         if step <= recorded:

@@ -7,18 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import torch
 from structlog.testing import capture_logs
 
 from lab.records import RunResult, StackRecord
-from store.database import Database
+from store import leases
+from store.database import Database, database_now
 from store.models import CheckpointChunk, Stack
 from tests.builders import a_spec
 from tests.store.builders import a_result
 from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted
 from worker import training
 from worker.engine import StackTraining
-from worker.slices import OutOfMemory, in_slices
+from worker.slices import OutOfMemory, Slice, in_slices
 from worker.training import train_next
 
 
@@ -35,38 +37,39 @@ def result_of(run: int) -> RunResult:
 def test_every_run_is_trained_once_and_in_order(n_runs: int, most: int) -> None:
     asked: list[int] = []
 
-    def train(runs: range) -> tuple[RunResult, ...]:
-        if len(runs) > most:
+    def train(part: Slice) -> tuple[RunResult, ...]:
+        if len(part.runs) > most:
             no_room()
-        asked.extend(runs)
-        return tuple(map(result_of, runs))
+        assert part.done == tuple(map(result_of, asked))
+        asked.extend(part.runs)
+        return tuple(map(result_of, part.runs))
 
-    results = in_slices(n_runs, train)
+    results = in_slices(n_runs, train, first=Slice(range(n_runs)))
 
     assert asked == list(range(n_runs))
-    assert results == [result_of(run) for run in range(n_runs)]
+    assert results == tuple(map(result_of, range(n_runs)))
 
 
 @pytest.mark.parametrize(
     "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("can't allocate memory: ...")]
 )
 def test_one_network_that_does_not_fit_says_so(error: Exception) -> None:
-    def train(_: range) -> tuple[RunResult, ...]:
+    def train(_: Slice) -> tuple[RunResult, ...]:
         raise error
 
     with pytest.raises(OutOfMemory, match="A single network does not fit here"):
-        in_slices(4, train)
+        in_slices(4, train, first=Slice(range(4)))
 
 
 def test_other_errors_are_not_tried_again() -> None:
     asked: list[range] = []
 
-    def train(runs: range) -> tuple[RunResult, ...]:
-        asked.append(runs)
+    def train(part: Slice) -> tuple[RunResult, ...]:
+        asked.append(part.runs)
         raise RuntimeError("The size of tensor a must match the size of tensor b")
 
     with pytest.raises(RuntimeError, match="must match"):
-        in_slices(4, train)
+        in_slices(4, train, first=Slice(range(4)))
 
     assert asked == [range(4)]
 
@@ -81,17 +84,8 @@ def test_a_sliced_stack_has_the_numbers_of_a_whole_one(
     train_next(a_workplace(sqlite_database))
     sliced = submitted(sqlite_database, spec)
 
-    class Narrow(StackTraining):
-        def __init__(self, stack: Any, *arguments: Any, **options: Any) -> None:
-            self.n_runs = len(stack.runs)
-            super().__init__(stack, *arguments, **options)
-
-        def record(self) -> StackRecord:
-            if self.n_runs > 2 and self.step >= at_step:
-                no_room()
-            return super().record()
-
-    monkeypatch.setattr(training, "StackTraining", Narrow)
+    monkeypatch.setattr(RoomForTwo, "at_step", at_step)
+    monkeypatch.setattr(training, "StackTraining", RoomForTwo)
     with capture_logs() as logs:
         train_next(a_workplace(sqlite_database, replace(QUICK, checkpoint_s=1e-9)))
 
@@ -102,6 +96,63 @@ def test_a_sliced_stack_has_the_numbers_of_a_whole_one(
     for table in first:
         # float32 has a relative spacing of 1e-7; a few steps make little more of it.
         assert plain(second[table]) == pytest.approx(plain(first[table]), rel=1e-4, abs=1e-6, nan_ok=True)
+
+
+def test_a_sliced_stack_goes_on_from_its_checkpoint_with_the_same_bits(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always = a_workplace(sqlite_database, replace(QUICK, checkpoint_s=1e-9))
+    spec = a_spec("relu", "tanh", steps=60, points=6, replicates=3)
+    monkeypatch.setattr(training, "StackTraining", RoomForTwo)
+    undisturbed = submitted(sqlite_database, spec)
+    train_next(always)
+    disturbed = submitted(sqlite_database, spec)
+
+    # Slices are of runs 0, 1 and 2, 3, 4 and 5.
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "StackTraining", Dying)
+        with pytest.raises(SystemExit):
+            train_next(always)
+    [kept] = rows(sqlite_database, CheckpointChunk)
+    with sqlite_database.writing() as session:
+        session.execute(sa.update(Stack).where(Stack.state == "running").values(lease_until=database_now(-0.01)))
+        leases.expire(session, max_losses=3)
+    with capture_logs() as logs:
+        train_next(always)
+
+    assert 3 * 60 < 6 * kept.step < 4 * 60
+    assert [log["step"] for log in logs if log["event"] == "stack_resumed"] == [kept.step]
+    assert [log["n_runs"] for log in logs if log["event"] == "stack_is_sliced"] == []
+    assert numbers(sqlite_database, disturbed) == numbers(sqlite_database, undisturbed)
+    assert rows(sqlite_database, CheckpointChunk) == []
+
+
+class RoomForTwo(StackTraining):
+    """Memory runs out at `at_step` where more networks train at once."""
+
+    at_step = 0
+
+    def __init__(self, stack: Any, *arguments: Any, **options: Any) -> None:
+        self.n_runs = len(stack.runs)
+        super().__init__(stack, *arguments, **options)
+
+    def record(self) -> StackRecord:
+        if self.n_runs > 2 and self.step >= self.at_step:
+            no_room()
+        return super().record()
+
+
+class Dying(RoomForTwo):
+    """In a process that dies when the third slice comes to its last step."""
+
+    number = 0
+
+    def record(self) -> StackRecord:
+        if self.step == 0 and self.n_runs <= 2:
+            Dying.number += 1
+        if Dying.number == 3 and self.step == 60:
+            raise SystemExit("died")
+        return super().record()
 
 
 def plain(found: list[tuple[Any, ...]]) -> list[float]:
