@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from flask import Response, jsonify, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
-from lab.errors import Conflict, FieldError, InvalidRequest, NotFound, Unavailable
+from lab.errors import Conflict, FieldError, InvalidRequest, LabError, NotFound, Unavailable
 from lab.forecast import Load, forecast
 from lab.plan import Plan, plan
 from lab.spec import ExperimentSpec, request_digest
@@ -33,6 +37,8 @@ blueprint = Blueprint(
 # Each takes some milliseconds: a request takes a second or two.
 _MOST_CANCELLED = 200
 
+Done = TypeVar("Done")
+
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(ExperimentSchema, examples={"smallest": {"value": {"activations": ["relu", "tanh"]}}})
@@ -55,8 +61,7 @@ def submit(spec: ExperimentSpec, query: dict[str, Any], headers: dict[str, Any])
     except CommitUnknown:
         if not _is_kept(answer["id"]):
             raise
-    wake(answer["plan"]["stacks"])
-    return answer, {"Location": url_for("experiments.get", experiment_id=answer["id"])}
+    return _queued(answer, answer["plan"]["stacks"])
 
 
 @blueprint.route("", methods=["GET"])
@@ -107,9 +112,12 @@ def shown(experiment_id: str, version: str) -> bytes:
 @blueprint.response(200, ExperimentAnswer)
 def change(given: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
     """Change the name, the tags or both. What is left out stays; the numbers have nothing to do with either."""
-    with parts().database.writing() as session:
+
+    def change(session: Session) -> dict[str, Any]:
         experiment = submissions.change(session, str(experiment_id), **given)
         return experiment_json(experiment, submissions.counts(session, experiment.id))
+
+    return _kept(change)
 
 
 @blueprint.route("/cancel", methods=["POST"])
@@ -134,9 +142,12 @@ def cancel_found(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(202, ExperimentAnswer)
 def cancel(experiment_id: Any) -> dict[str, Any]:
     """Cancel an experiment: queued work ends now, running work within seconds."""
-    with parts().database.writing() as session:
+
+    def cancel(session: Session) -> dict[str, Any]:
         experiment = submissions.cancel(session, str(experiment_id))
         return experiment_json(experiment, submissions.counts(session, experiment.id))
+
+    return _kept(cancel)
 
 
 @blueprint.route("/<uuid:experiment_id>/retry", methods=["POST"])
@@ -144,12 +155,14 @@ def cancel(experiment_id: Any) -> dict[str, Any]:
 @blueprint.response(202, ExperimentAnswer, headers={"Location": {"schema": {"type": "string"}}})
 def retry(experiment_id: Any) -> Any:
     """Run again what failed or was cancelled; what succeeded stays."""
-    with parts().database.writing() as session:
+
+    def retry(session: Session) -> tuple[dict[str, Any], int]:
         experiment, n_stacks = retries.retry(session, str(experiment_id))
         check_quotas(session)
-        answer = experiment_json(experiment, submissions.counts(session, experiment.id))
-    wake(n_stacks)
-    return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
+        return experiment_json(experiment, submissions.counts(session, experiment.id)), n_stacks
+
+    # Asked of what was queued by the first, the second finds nothing that has ended.
+    return _queued(*_kept(retry, already=(Conflict,)))
 
 
 @blueprint.route("/<uuid:experiment_id>/replicates", methods=["POST"])
@@ -161,12 +174,13 @@ def extend(given: dict[str, Any], experiment_id: Any) -> Any:
 
     What there is stays as it is, to the bit. The added networks get the seeds that they would have had from the start.
     """
-    with parts().database.writing() as session:
+
+    def extend(session: Session) -> tuple[dict[str, Any], int]:
         experiment, n_stacks = replicates.extend(session, str(experiment_id), limits=limits(), **given)
         check_quotas(session)
-        answer = experiment_json(experiment, submissions.counts(session, experiment.id))
-    wake(n_stacks)
-    return answer, {"Location": url_for("experiments.get", experiment_id=experiment.id)}
+        return experiment_json(experiment, submissions.counts(session, experiment.id)), n_stacks
+
+    return _queued(*_kept(extend))
 
 
 @blueprint.route("/<uuid:experiment_id>/history", methods=["GET"])
@@ -184,8 +198,7 @@ def show_history(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
 @blueprint.response(204)
 def delete(experiment_id: Any) -> None:
     """Delete an experiment with all its results. It is gone at once; its work stops and its rows go soon after."""
-    with parts().database.writing() as session:
-        deletions.delete(session, str(experiment_id))
+    _kept(partial(deletions.delete, experiment_id=str(experiment_id)), already=(NotFound,))
 
 
 def _render(experiment_id: str) -> bytes:
@@ -204,11 +217,29 @@ def _cancelled(experiment_id: str) -> bool:
     gone, is none of them.
     """
     try:
-        with parts().database.writing() as session:
-            submissions.cancel(session, experiment_id)
+        _kept(partial(submissions.cancel, experiment_id=experiment_id))
     except (Conflict, NotFound):
         return False
     return True
+
+
+def _kept(write: Callable[[Session], Done], *, already: tuple[type[LabError], ...] = ()) -> Done:
+    """What `write` returns, once it is on record. Where the answer to its commit was lost it is made once more, and
+    must come to the same; or it raises one of `already`, which says that it was kept the first time.
+    """
+    try:
+        with parts().database.writing() as session:
+            done = write(session)
+    except CommitUnknown:
+        with suppress(*already), parts().database.writing() as session:
+            write(session)
+    return done
+
+
+def _queued(answer: dict[str, Any], n_stacks: int) -> Any:
+    """What is said of work that was queued, once workers have been told."""
+    wake(n_stacks)
+    return answer, {"Location": url_for("experiments.get", experiment_id=answer["id"])}
 
 
 def _is_kept(experiment_id: str) -> bool:
