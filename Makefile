@@ -39,7 +39,7 @@ test: browser ## Every test but the faults and those of compose, against real SQ
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --ignore=tests/faults --ignore=tests/compose
 
 test-faults: setup-test ## Labs of real processes that are killed, frozen and cut off: nothing is lost, nothing counted twice
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadgroup tests/faults
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 4 --dist loadscope tests/faults
 
 test-compose: setup-test ## The compose file on the Docker engine that is here: builds the images, which takes minutes
 	@$(BIN)/pytest tests/compose
@@ -47,11 +47,11 @@ test-compose: setup-test ## The compose file on the Docker engine that is here: 
 fuzz: setup-test ## A thousand requests of every kind that the API's document allows, or does not; takes half an hour (FUZZ="--cases 50")
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
-chaos: setup-test ## The same, ten times as often, and with parts of the design taken out; writes docs/chaos.md, takes hours
-	@rm -f chaos.jsonl
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 CHAOS=yes CHAOS_REPORT=$(CURDIR)/chaos.jsonl $(BIN)/pytest tests/faults
-	@$(BIN)/python -m tests.faults.table chaos.jsonl > docs/chaos.md
-	@cat docs/chaos.md
+chaos: setup-test ## The same for hours, and with parts of the design taken out; goes on where it stopped (FOR=600, ANEW=1), writes docs/chaos.md
+	@$(if $(ANEW),rm -f chaos.jsonl)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 CHAOS=yes CHAOS_FOR_S=$(or $(FOR),inf) $(BIN)/pytest -p tests.faults.chaos \
+		--numprocesses 4 --dist loadscope $(or $(TESTS),tests/faults); red=$$?; \
+		CHAOS=yes $(BIN)/python -m tests.faults.table docs/chaos.md && cat docs/chaos.md && exit $$red
 
 lint: setup-test ## Style, types, import contracts, Dockerfile and compose file
 	@$(BIN)/ruff check .

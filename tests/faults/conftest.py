@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadScopeScheduling
 
 from store.database import Database
 from store.migrate import upgrade
@@ -30,14 +31,25 @@ from tests.servers import Server, start_postgres, start_redis, start_valkey
 hypothesis_settings.register_profile("red", phases=(Phase.generate,))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests of one lab belong to one process, so that labs are disturbed side by side and each is started once."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            parameters = item.callspec.params if hasattr(item, "callspec") else {}
-            item.add_marker(pytest.mark.xdist_group(str(parameters.get("running_lab", "others"))))
+# On each kind of database, half of the time goes by here: these have a lab of their own beside the others.
+_KILLED = ("test_kills", "test_mix", "test_sweepers")
+# These start what they need themselves.
+_APART = ("test_commits", "test_two_hosts", "test_state_machine", "test_mutations", "test_recovery")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """With `--dist loadscope`: labs are disturbed side by side, and each is started once."""
+    return _ByLab(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+class _ByLab(LoadScopeScheduling):  # type: ignore[misc]  # the library leaves it untyped
+    """Tests of one lab belong to one process. They are told apart by name: marks do not come this far."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, parameters = Path(nodeid.split("::")[0]).stem, nodeid.partition("[")[2]
+        database = next((kind for kind in ("sqlite", "postgres") if kind in parameters), "")
+        return f"{database} {file if file in _APART else 'killed' if file in _KILLED else 'others'}"
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import sqlalchemy as sa
 
 from actlab.operate import processes
@@ -94,6 +96,7 @@ class Laboratory:
         self.keep("api", 1)
         self.keep("sweeper", sweepers)
         self.keep("worker", workers)
+        until(self._is_served)
 
     def keep(self, kind: str, n: int, environ: Mapping[str, str] | None = None) -> None:
         """So many programs of one kind."""
@@ -106,6 +109,18 @@ class Laboratory:
             self.keeper.drop(extra)
         for number in range(len(self.keeper.names(f"{kind}-")), n):
             self.keeper.keep(f"{kind}-{number}", program, environ)
+
+    @contextmanager
+    def paused(self, kind: str) -> Iterator[None]:
+        """Programs of one kind stand still, with all that they started."""
+        groups = [pid for name in self.keeper.names(f"{kind}-") if (pid := self.keeper.pid(name)) is not None]
+        for group in groups:
+            os.killpg(group, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for group in groups:
+                os.killpg(group, signal.SIGCONT)
 
     def submit(self, body: dict[str, Any], n: int = 1) -> list[Entry]:
         return [self.ledger.submit(body) for _ in range(n)]
@@ -120,12 +135,12 @@ class Laboratory:
 
     def a_training(self, but: set[int] = frozenset(), *, within_s: float = 60.0) -> Training:  # type: ignore[assignment]  # is not changed
         """One that is under way, and would be given another chance if it were lost."""
+        return until(lambda: self.a_training_now(but), within_s=within_s)
 
-        def find() -> Training | None:
-            far = [each for each in self.training(but) if each.losses < self.settings.max_losses - 1]
-            return random.choice(far) if far else None
-
-        return until(find, within_s=within_s)
+    def a_training_now(self, but: set[int]) -> Training | None:
+        """As `a_training`, where there is one just now."""
+        found = [each for each in self.training(but) if each.losses < self.settings.max_losses - 1]
+        return random.choice(found) if found else None
 
     @contextmanager
     def administrator(self) -> Iterator[sa.Connection]:
@@ -142,7 +157,7 @@ class Laboratory:
             return session.scalar(of_ids) or 0
 
     def audit(
-        self, fault: str, n: int, *, most_repeated: float | None = None, within_s: float = 90.0, **seen: float
+        self, fault: str, n: int, *, most_repeated: float | None = None, within_s: float = 90.0, **seen: Any
     ) -> None:
         """Waits until all that was accepted has ended; then each of the eight numbers is 0. Work may be repeated so
         often; `seen` is what else belongs in the report.
@@ -154,19 +169,12 @@ class Laboratory:
         time.sleep(2 * self.settings.heartbeat_s)
         asked = {entry.key for ledger in self._ledgers for entry in ledger.entries}
         eight = count(self.database, self.ledger.accepted(), asked, self._undisturbed)
-        repeated = self.repeated_work()
+        executed, needed = self._executed() - self._before, self._needed()
         if not any(entry.cancelled for entry in self.ledger.entries):
-            seen["repeated_work"] = repeated
+            seen |= {"executed_steps": executed, "needed_steps": needed}
         report(fault, self.database.engine.dialect.name, n, eight, **seen)
         assert eight == Eight()
-        assert most_repeated is None or repeated <= most_repeated
-
-    def repeated_work(self) -> float:
-        """Executed over needed steps, since `begin`. What a killed process had begun counts as executed."""
-        with self.database.reading() as session:
-            of_ledger = Stack.experiment_id.in_(list(self.ledger.accepted()))
-            needed = session.scalar(sa.select(sa.func.sum(Stack.steps)).where(of_ledger)) or 0
-        return (self._executed() - self._before) / int(needed)
+        assert most_repeated is None or executed <= most_repeated * needed
 
     def logged(self, event: str, **what: int | str) -> bool:
         """Whether a worker has ever said so."""
@@ -179,11 +187,23 @@ class Laboratory:
         self.database.close()
         self._listener.close()
 
+    def _is_served(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/healthz", timeout=10).status_code == 200
+        except httpx.TransportError:
+            return False
+
     def _is_under_way(self, training: Training) -> bool:
         # A process imports what it needs while it already holds its first stack.
         return (self._steps / str(training.child)).exists() and alive(training.child)
 
+    def _needed(self) -> int:
+        with self.database.reading() as session:
+            of_ledger = Stack.experiment_id.in_(list(self.ledger.accepted()))
+            return session.scalar(sa.select(sa.func.sum(Stack.steps)).where(of_ledger)) or 0
+
     def _executed(self) -> int:
+        """Steps by all processes so far. What a killed process had begun counts."""
         return sum(int(line) for path in self._steps.iterdir() for line in path.read_text().split())
 
     def _environ(self) -> dict[str, str]:
@@ -204,7 +224,7 @@ def until(true: Callable[[], Found | None], *, within_s: float = 60.0) -> Found:
     while time.monotonic() < deadline:
         if found := true():
             return found
-        time.sleep(0.05)
+        time.sleep(0.1)
     raise AssertionError(f"not so within {within_s:g} s")
 
 

@@ -23,31 +23,31 @@ def a_victim(lab: Laboratory, struck: set[int], *, within_s: float = 60.0) -> Tr
 
     def find() -> Training | None:
         training = lab.a_training(but=struck, within_s=within_s)
-        time.sleep(random.uniform(0, 1.0))
+        time.sleep(random.uniform(0, 0.5))
         return next((each for each in lab.training() if each.child == training.child), None)
 
     return until(find, within_s=within_s)
 
 
-def kill_child(lab: Laboratory, struck: set[int]) -> Training:
-    training = a_victim(lab, struck)
+def kill_child(lab: Laboratory, struck: set[int], victim: Training | None = None) -> Training:
+    training = victim or a_victim(lab, struck)
     os.kill(training.child, signal.SIGKILL)
     # Its worker lives on, with another one.
     struck.add(training.child)
     return training
 
 
-def kill_main(lab: Laboratory, struck: set[int]) -> Training:
+def kill_main(lab: Laboratory, struck: set[int], victim: Training | None = None) -> Training:
     """Left alone, the training process goes on for as long as it has a stack."""
-    return _strike(lab, struck, lambda training: os.kill(training.main, signal.SIGKILL))
+    return _strike(lab, struck, victim, lambda training: os.kill(training.main, signal.SIGKILL))
 
 
-def kill_worker(lab: Laboratory, struck: set[int]) -> Training:
-    return _strike(lab, struck, lambda training: os.killpg(training.main, signal.SIGKILL))
+def kill_worker(lab: Laboratory, struck: set[int], victim: Training | None = None) -> Training:
+    return _strike(lab, struck, victim, lambda training: os.killpg(training.main, signal.SIGKILL))
 
 
-def tell_to_end(lab: Laboratory, struck: set[int]) -> Training:
-    return _strike(lab, struck, lambda training: os.kill(training.main, signal.SIGTERM))
+def tell_to_end(lab: Laboratory, struck: set[int], victim: Training | None = None) -> Training:
+    return _strike(lab, struck, victim, lambda training: os.kill(training.main, signal.SIGTERM))
 
 
 def tell_to_end_then_kill(lab: Laboratory, struck: set[int]) -> Training:
@@ -148,8 +148,8 @@ def recovery_s(lab: Laboratory, lost: Training, *, within_s: float = 60.0) -> fl
     return time.monotonic() - started
 
 
-def _strike(lab: Laboratory, struck: set[int], strike: Callable[[Training], None]) -> Training:
-    training = a_victim(lab, struck)
+def _strike(lab: Laboratory, struck: set[int], victim: Training | None, strike: Callable[[Training], None]) -> Training:
+    training = victim or a_victim(lab, struck)
     strike(training)
     struck |= {training.main, training.child}
     return training

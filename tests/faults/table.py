@@ -1,70 +1,122 @@
-"""The table of docs/chaos.md, from what the faults left behind: `python -m tests.faults.table REPORT`."""
+"""The page of docs/chaos.md, from the list that `make chaos` keeps: `python -m tests.faults.table docs/chaos.md`."""
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import platform
+import statistics
 import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.faults import chaos
+from tests.faults.laboratory import SHORT
 from tests.faults.numbers import NAMES
 
 _HEAD = """# What was struck, and what it left behind
 
-Measured on {day}, on {cores} cores ({machine}, Python {python}); `make chaos` writes this page anew, and
-strikes ten times as often as `make test-faults`. Each line is a lab of real processes (API, sweeper, workers,
-broker, database: SQLite with Valkey, Postgres with Redis) that was disturbed so many times. The eight numbers
-count experiments and stacks for which the promise was broken, by a client's own book of every 202; all must be
-0. Repeated work is executed over needed steps. Recovery is the median time from a kill until the stack is in
-training again, with a lease of {lease_s:g} s where nothing else is said.
+`make chaos` strikes labs of real processes (API, sweeper, workers, broker, database: SQLite with Valkey, Postgres with
+Redis) again and again, in rounds, each a test of `make test-faults` at other moments, and writes this page from what it
+has done so far. This one is of {days}, on {cores} cores ({machine}, Python {python}).
+
+**{n_passed} of {n_planned} parts were run and are green.** {red} The rest was not run; the second table says what.
+
+## The eight numbers
+
+They count experiments and stacks for which the promise was broken, by a client's own book of every 202: without a row;
+not ended in time; not asked for; ended other than once; without all numbers; counted though not succeeded; with other
+bits than undisturbed; failed though healthy. All must be 0. Repeated work is executed over needed steps. Recovery is
+the median and the longest time from a kill until the stack is in training again, with a lease of {lease_s:g} s and a
+heartbeat of {heartbeat_s:g} s where nothing else is said.
 
 """
-_SHORT = {
-    "without_a_row": "no row",
-    "unfinished": "not ended",
-    "unasked": "not asked for",
-    "ended_not_once": "ended not once",
-    "incomplete": "incomplete",
-    "wrongly_counted": "wrongly counted",
-    "different": "other bits",
-    "wrongly_failed": "failed",
-}
+_PARTS = """
+## What was run
+
+"""
 
 
-def table(lines: list[dict[str, Any]], *, lease_s: float) -> str:
-    """`lines` are those of `report`, in any order."""
-    heads = ["fault", "database", "times", *(_SHORT[name] for name in NAMES), "repeated work", "recovery, s"]
-    rows = [
-        [
-            line["fault"],
-            line["database"],
-            str(line["n"]),
-            *(str(line[name]) for name in NAMES),
-            _number(line.get("repeated_work"), 2),
-            _number(line.get("recovery_s"), 1),
-        ]
-        for line in sorted(lines, key=lambda line: (line["fault"], line["database"]))
-    ]
+def page(lines: Sequence[dict[str, Any]], planned: Sequence[str]) -> str:
+    """`planned` are all parts, `lines` is the list so far."""
+    passed, failed = set(chaos.parts(lines, "passed")) & set(planned), chaos.parts(lines, "failed")
+    days = [datetime.fromtimestamp(line["at"], UTC).date().isoformat() for line in lines if "at" in line]
     head = _HEAD.format(
-        day=datetime.now(UTC).date().isoformat(),
+        days=" to ".join(dict.fromkeys((min(days), max(days)))) if days else "no day yet",
         cores=os.cpu_count(),
         machine=platform.machine(),
         python=platform.python_version(),
-        lease_s=lease_s,
+        n_passed=len(passed),
+        n_planned=len(planned),
+        red=f"{len(failed)} times a part was red: {_named(failed)}." if failed else "None was ever red.",
+        lease_s=SHORT["lease_s"],
+        heartbeat_s=SHORT["heartbeat_s"],
     )
-    cells = [heads, ["---"] * len(heads), *rows]
-    return head + "\n".join(f"| {' | '.join(row)} |" for row in cells) + "\n"
+    return head + _faults(lines) + _PARTS + _rounds(planned, passed)
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+def _faults(lines: Iterable[dict[str, Any]]) -> str:
+    """One row for each fault on each kind of database: its rounds together."""
+    struck = defaultdict(list)
+    for line in lines:
+        if "fault" in line:
+            struck[line["fault"], line["database"]].append(line)
+    heads = ["fault", "database", "times", *(name.replace("_", " ") for name in NAMES), "repeated work", "recovery, s"]
+    return _table(heads, [[*of, *_together(found)] for of, found in sorted(struck.items())])
+
+
+def _together(rounds: Sequence[dict[str, Any]]) -> list[str]:
+    counts = [str(sum(line[name] for line in rounds)) for name in ("n", *NAMES)]
+    needed = sum(line.get("needed_steps", 0) for line in rounds)
+    repeated = f"{sum(line.get('executed_steps', 0) for line in rounds) / needed:.2f}" if needed else ""
+    recoveries = list(chain.from_iterable(line.get("recovery_s", ()) for line in rounds))
+    recovery = f"{statistics.median(recoveries):.1f}, {max(recoveries):.1f}" if recoveries else ""
+    return [*counts, repeated, recovery]
+
+
+def _rounds(planned: Iterable[str], passed: set[str]) -> str:
+    tests = defaultdict(list)
+    for part in planned:
+        tests[_test(part)].append(part)
+    rows = [[f"`{test}`", f"{len(passed.intersection(parts))} of {len(parts)}"] for test, parts in tests.items()]
+    return _table(["test", "parts green"], rows)
+
+
+def _test(part: str) -> str:
+    return part.removeprefix("tests/faults/").split("[")[0]
+
+
+def _named(parts: Iterable[str]) -> str:
+    return ", ".join(f"`{part.removeprefix('tests/faults/')}`" for part in parts)
+
+
+def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (heads, ["---"] * len(heads), *rows))
+
+
+class _Planned:
+    """What pytest would run if nothing had been run yet."""
+
+    parts: tuple[str, ...] = ()
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        chaos.pytest_generate_tests(metafunc)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.parts = tuple(item.nodeid for item in session.items)
 
 
 if __name__ == "__main__":
-    from tests.faults.laboratory import SHORT
-
-    told = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-    sys.stdout.write(table(told, lease_s=SHORT["lease_s"]))
+    plan = _Planned()
+    with redirect_stdout(io.StringIO()) as said:
+        collected = pytest.main(["--collect-only", "-q", "-p", "no:xdist", "tests/faults"], plugins=[plan])
+    if collected != pytest.ExitCode.OK:
+        sys.exit(said.getvalue())
+    Path(sys.argv[1]).write_text(page(chaos.read(), plan.parts))

@@ -9,15 +9,16 @@ import time
 
 import pytest
 
-from tests.faults.counts import times
 from tests.faults.laboratory import Laboratory
 from tests.faults.requests import a_request
+from tests.faults.rounds import rounds
 
 pytestmark = pytest.mark.slow
 
 
+@rounds(25)
 def test_cancels_at_random_moments_end_each_experiment_once(lab: Laboratory) -> None:
-    n = times(10, 250)
+    n = 10
 
     for number in range(n):
         entry = lab.ledger.submit(a_request(steps=2000, stacks=2))

@@ -11,20 +11,21 @@ import pytest
 import sqlalchemy as sa
 
 from store.models import CheckpointChunk
-from tests.faults.counts import times
 from tests.faults.laboratory import Laboratory, Training, until
 from tests.faults.requests import a_request
+from tests.faults.rounds import rounds
 from tests.faults.strikes import frozen
 
 pytestmark = pytest.mark.slow
 
 
+@rounds(5)
 def test_a_flipped_byte_in_a_checkpoint_is_found(lab: Laboratory) -> None:
-    n = times(2, 10)
+    n = 2
     struck: set[int] = set()
 
     for _ in range(n):
-        lab.submit(a_request(steps=4000))
+        lab.submit(a_request(steps=6000))
         training = until(partial(frozen_with_a_checkpoint, lab, struck))
         flip_a_byte(lab, training.stack_id)
         os.killpg(training.main, signal.SIGKILL)

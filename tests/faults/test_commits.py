@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.faults.counts import times
 from tests.faults.laboratory import Laboratory, until
 from tests.faults.requests import a_request
+from tests.faults.rounds import rounds
 from tests.faults.wire import Wire
 
 pytestmark = pytest.mark.slow
@@ -21,9 +21,10 @@ TRANSACTIONS = {
 }
 
 
+@rounds(10)
 @pytest.mark.parametrize("at", TRANSACTIONS)
 def test_a_lost_answer_to_a_commit_loses_and_repeats_nothing(wired_lab: Laboratory, wire: Wire, at: str) -> None:
-    n = times(5, 50)
+    n = 5
     wired_lab.begin()
     wire.lose_answers(TRANSACTIONS[at], n)
 

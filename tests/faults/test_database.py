@@ -7,33 +7,35 @@ import time
 
 import pytest
 
-from tests.faults.counts import times
 from tests.faults.laboratory import Laboratory
 from tests.faults.requests import a_request
+from tests.faults.rounds import rounds
 from tests.faults.strikes import restart_postgres, terminate_backend
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("running_lab", ["postgres"], indirect=True)]
 
 
+@rounds(7)
 def test_a_database_that_restarts_loses_nothing(lab: Laboratory) -> None:
-    n = times(3, 20)
+    n = 3
 
     for _ in range(n):
-        lab.submit(a_request(steps=4000))
+        lab.submit(a_request(steps=3000))
         lab.a_training()
-        time.sleep(random.uniform(0, 1.5))
+        time.sleep(random.uniform(0, 0.7))
         restart_postgres(lab)
 
     lab.audit("restart of Postgres", n, most_repeated=1.3)
 
 
+@rounds(18)
 def test_a_database_that_ends_connections_loses_nothing(lab: Laboratory) -> None:
-    n = times(5, 200)
-    lab.submit(a_request(steps=4000), n=2)
+    n = 10
+    lab.submit(a_request(steps=3000), n=2)
 
     for _ in range(n):
         if not lab.open():
-            lab.submit(a_request(steps=4000), n=2)
+            lab.submit(a_request(steps=3000), n=2)
         terminate_backend(lab)
         time.sleep(random.uniform(0, 0.5))
 

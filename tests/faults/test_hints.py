@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from store.queue import Hints
-from tests.faults.counts import times
 from tests.faults.laboratory import Laboratory
 from tests.faults.requests import a_request
+from tests.faults.rounds import rounds
 
 pytestmark = pytest.mark.slow
 
 
+@rounds(10)
 def test_each_hint_five_times_to_four_workers_trains_each_stack_once(lab: Laboratory) -> None:
-    n = times(10, 100)
+    n = 10
     lab.keep("worker", 4)
     hints = Hints(lab.settings)
 

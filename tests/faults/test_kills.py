@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
 
 from store.models import Stack
-from tests.faults.counts import times
 from tests.faults.laboratory import Laboratory, Training
 from tests.faults.requests import a_request
+from tests.faults.rounds import rounds
 from tests.faults.strikes import (
     kill_child,
     kill_main,
@@ -26,33 +25,37 @@ pytestmark = pytest.mark.slow
 Strike = Callable[[Laboratory, set[int]], Training]
 
 
+@rounds(10)
 def test_killed_training_processes_lose_nothing(lab: Laboratory) -> None:
-    n = times(5, 50)
+    n = 5
 
     recoveries = [recovery_s(lab, training) for training in struck(lab, kill_child, n)]
 
-    lab.audit("kill -9 of a training process", n, most_repeated=1.3, recovery_s=statistics.median(recoveries))
+    lab.audit("kill -9 of a training process", n, most_repeated=1.3, recovery_s=recoveries)
 
 
+@rounds(9)
 def test_killed_main_processes_of_workers_lose_nothing(lab: Laboratory) -> None:
-    n = times(3, 25)
+    n = 3
 
     assert len(list(struck(lab, kill_main, n))) == n
 
     lab.audit("kill -9 of a worker's main process", n, most_repeated=1.3)
 
 
+@rounds(9)
 def test_killed_workers_lose_nothing(lab: Laboratory) -> None:
-    n = times(3, 25)
+    n = 3
 
     recoveries = [recovery_s(lab, training) for training in struck(lab, kill_worker, n)]
 
     fault = "kill -9 of a worker with its training process"
-    lab.audit(fault, n, most_repeated=1.3, recovery_s=statistics.median(recoveries))
+    lab.audit(fault, n, most_repeated=1.3, recovery_s=recoveries)
 
 
+@rounds(5)
 def test_workers_told_to_end_give_back_what_they_train(lab: Laboratory) -> None:
-    n = times(3, 15)
+    n = 3
 
     told = list(struck(lab, tell_to_end, n))
 
@@ -63,8 +66,9 @@ def test_workers_told_to_end_give_back_what_they_train(lab: Laboratory) -> None:
         assert session.scalar(sa.select(sa.func.max(Stack.losses)).where(of_told)) == 0
 
 
+@rounds(5)
 def test_workers_killed_before_they_have_ended_lose_nothing(lab: Laboratory) -> None:
-    n = times(3, 15)
+    n = 3
 
     assert len(list(struck(lab, tell_to_end_then_kill, n))) == n
 
@@ -75,5 +79,5 @@ def struck(lab: Laboratory, strike: Strike, n: int) -> Iterator[Training]:
     """Strikes `n` times, and keeps the lab at work meanwhile."""
     before: set[int] = set()
     for _ in range(n):
-        lab.submit(a_request(steps=6000))
+        lab.submit(a_request(steps=3000))
         yield strike(lab, before)

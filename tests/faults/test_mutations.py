@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.counts import CHAOS
+from tests.faults.rounds import CHAOS
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHAOS, reason="runs other tests again: `make chaos` does")]
 

@@ -34,8 +34,8 @@ from store.leases import Claim, Flags
 from store.models import FAILED, QUEUED, RUNNING, SUCCEEDED, Experiment, Stack
 from tests.builders import a_spec
 from tests.faults.comparison import compare, signed
-from tests.faults.counts import CHAOS, times
 from tests.faults.model import MAX_LOSSES, RecordModel
+from tests.faults.rounds import CHAOS, rounds
 from tests.store.builders import HERE, a_result
 
 WORKERS = ("here/1/", "here/2/", "there/1/")
@@ -277,6 +277,7 @@ class RecordMachine(RuleBasedStateMachine):
         return True
 
 
+@rounds(25)
 @pytest.mark.slow
 def test_any_order_of_events_leaves_the_record_as_promised(database: Database) -> None:
     if database.engine.dialect.name == "sqlite":
@@ -286,8 +287,8 @@ def test_any_order_of_events_leaves_the_record_as_promised(database: Database) -
     run_state_machine_as_test(
         lambda: RecordMachine(database),  # type: ignore[arg-type]  # documented as any factory
         settings=settings(
-            max_examples=times(200, 5000),
-            stateful_step_count=times(15, 40),
+            max_examples=200,
+            stateful_step_count=40 if CHAOS else 15,
             deadline=None,
             # The checks of a change try the same examples every time; `make chaos` looks for new ones.
             derandomize=not CHAOS,

@@ -11,17 +11,18 @@ import pytest
 import sqlalchemy as sa
 
 from store.models import Experiment
-from tests.faults.counts import times
 from tests.faults.laboratory import Laboratory, until
 from tests.faults.ledger import Entry
 from tests.faults.requests import a_request
+from tests.faults.rounds import rounds
 from tests.faults.strikes import kill_api
 
 pytestmark = pytest.mark.slow
 
 
+@rounds(9)
 def test_an_api_killed_between_commit_and_publish_loses_nothing(lab: Laboratory) -> None:
-    n = times(3, 25)
+    n = 3
 
     for _ in range(n):
         # The publish to a broker that does not answer takes a second and a half: time enough to kill.
@@ -41,8 +42,9 @@ def test_an_api_killed_between_commit_and_publish_loses_nothing(lab: Laboratory)
     lab.audit("API killed between commit and publish", n)
 
 
+@rounds(9)
 def test_an_api_killed_right_after_its_answer_keeps_what_it_accepted(lab: Laboratory) -> None:
-    n = times(3, 25)
+    n = 3
 
     for _ in range(n):
         lab.submit(a_request())

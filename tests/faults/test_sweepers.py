@@ -7,21 +7,22 @@ import sqlalchemy as sa
 
 from store.models import Experiment, Transition
 from store.transitions import SWEEPER
-from tests.faults.counts import times
 from tests.faults.laboratory import Laboratory
 from tests.faults.requests import a_request
+from tests.faults.rounds import rounds
 from tests.faults.strikes import kill_worker
 
 pytestmark = pytest.mark.slow
 
 
+@rounds(4)
 def test_two_sweepers_return_a_lost_stack_once(lab: Laboratory) -> None:
-    n = times(3, 10)
+    n = 3
     lab.keep("sweeper", 2)
     struck: set[int] = set()
 
     for _ in range(n):
-        lab.submit(a_request(steps=6000))
+        lab.submit(a_request(steps=3000))
         kill_worker(lab, struck)
 
     lab.audit("workers killed under two sweepers", n, most_repeated=1.3)

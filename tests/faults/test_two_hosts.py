@@ -20,6 +20,7 @@ from store.settings import Settings
 from tests.conftest import started
 from tests.faults.laboratory import SHORT, Laboratory, Training, until
 from tests.faults.requests import a_request
+from tests.faults.rounds import rounds
 from tests.faults.strikes import recovery_s
 from tests.faults.undisturbed import Undisturbed
 from tests.servers import start_postgres, start_valkey
@@ -109,6 +110,7 @@ def apart(hosts: list[Host], tmp_path: Path, undisturbed: Undisturbed) -> Iterat
         yield lab
 
 
+@rounds(3)
 def test_a_host_cut_off_amid_training_changes_nothing_when_it_is_back(apart: Laboratory, hosts: list[Host]) -> None:
     host = hosts[0]
     apart.submit(a_request(steps=6000), n=4)
@@ -122,7 +124,7 @@ def test_a_host_cut_off_amid_training_changes_nothing_when_it_is_back(apart: Lab
     until(lambda: apart.keeper.log(f"worker-{host.name}").count('"end": "lost"'))
     apart.submit(a_request(steps=6000), n=2)
     until(lambda: training_on(apart, host))
-    apart.audit("a host cut off amid training, healed later", 1, most_repeated=1.3, recovery_s=taken_over_s)
+    apart.audit("a host cut off amid training, healed later", 1, most_repeated=1.3, recovery_s=[taken_over_s])
 
 
 def training_on(lab: Laboratory, host: Host) -> Training | None:
