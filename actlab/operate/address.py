@@ -1,4 +1,4 @@
-"""Where the lab listens: loopback only, on a socket that is taken before anything else starts."""
+"""Where the lab listens: on loopback unless it asks for tokens, on a socket that is taken before all else starts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from actlab.operate.errors import CannotStart
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int, *, guarded: bool = False) -> Iterator[socket.socket]:
     """A listening socket; port 0 takes any free one.
 
-    Raises CannotStart where the host can be reached from outside, or the port is taken.
+    Raises CannotStart where the host can be reached from outside and the lab is not `guarded`, or the port is taken.
     """
-    family, address = _loopback(host, port)
+    family, address = _resolved(host, port)
+    if not (guarded or ipaddress.ip_address(address[0]).is_loopback):
+        raise CannotStart(
+            f"The host {host!r} can be reached from other machines, and this lab asks nobody who they are. Have it ask "
+            "for tokens, with ACTLAB_AUTH=tokens, or use 127.0.0.1; from elsewhere, come in through an SSH tunnel."
+        )
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         # Without it the port of a lab that just stopped would be refused for a minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -37,15 +42,10 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
-def _loopback(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
+def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise CannotStart(f"The host {host!r} is not known: {error.strerror}.") from error
     family, _, _, _, address = found[0]
-    if not ipaddress.ip_address(address[0]).is_loopback:
-        raise CannotStart(
-            f"The host {host!r} can be reached from other machines, and the lab has no authentication yet. "
-            "Use 127.0.0.1; from elsewhere, come in through an SSH tunnel."
-        )
     return family, address

@@ -6,10 +6,11 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -18,6 +19,9 @@ from actlab.operate.errors import CannotStart, ProgramFailed
 from actlab.operate.place import Place
 from actlab.operate.stopping import NAP_S, StopWish
 from actlab.operate.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from store.settings import Settings
 
 # Importing the API's libraries takes seconds, and much longer on a busy machine.
 PATIENCE_S = 120.0
@@ -40,7 +44,7 @@ def running_lab(place: Place, *, host: str, port: int, workers: int | None, wish
 
     Raises CannotStart before any program runs, ProgramFailed for one that does not stay up, Stopped at a signal.
     """
-    with address.listening(host, port) as listener, _private_folder() as private:
+    with address.listening(host, port, guarded=_is_guarded()) as listener, _private_folder() as private:
         url = address.url_of(listener)
         place.announce(url)
         broker = private / "valkey.sock"
@@ -52,7 +56,7 @@ def running_lab(place: Place, *, host: str, port: int, workers: int | None, wish
             host=host,
             workers=workers,
         )
-        _check_settings(environ)
+        _settings(environ)
         place.prepare()
         with Supervisor(
             folder=place.folder, logs=place.logs, private=private, environ=environ, wish=wish
@@ -77,12 +81,17 @@ def _private_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _check_settings(environ: dict[str, str]) -> None:
+def _is_guarded() -> bool:
+    # Where it listens is said here, whatever the environment says of it.
+    return _settings({**processes.LOCAL, **os.environ, "ACTLAB_BIND": "127.0.0.1:0"}).guarded
+
+
+def _settings(environ: Mapping[str, str]) -> Settings:
     from lab.errors import LabError as ServerError
     from store.settings import Settings
 
     try:
-        Settings.from_environ(environ)
+        return Settings.from_environ(environ)
     except ServerError as error:
         raise CannotStart(f"A setting in the environment cannot be used. {error}") from error
 
@@ -109,7 +118,9 @@ def _broker_answers(path: Path) -> bool:
 
 def _ready(url: str) -> bool:
     # The socket listens before the API does: without a short timeout the first question would wait for its start.
+    # To this machine's own name it answers whatever others call it.
     try:
-        return httpx.get(f"{url}/readyz", timeout=1.0, trust_env=False).status_code == httpx.codes.OK
+        answer = httpx.get(f"{url}/readyz", headers={"Host": "localhost"}, timeout=1.0, trust_env=False)
+        return answer.status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False

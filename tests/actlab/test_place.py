@@ -76,8 +76,13 @@ def test_a_lab_listens_on_loopback(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])  # noqa: S104 - that it is refused is the claim
 def test_a_lab_does_not_listen_where_others_could_reach_it(host: str) -> None:
-    with pytest.raises(CannotStart, match="has no authentication yet"), address.listening(host, 0):
+    with pytest.raises(CannotStart, match="asks nobody who they are"), address.listening(host, 0):
         pass
+
+
+def test_a_lab_that_asks_for_tokens_listens_where_it_is_told() -> None:
+    with address.listening("0.0.0.0", 0, guarded=True) as listener:  # noqa: S104 - that it is not refused is the claim
+        assert listener.getsockname()[0] == "0.0.0.0"  # noqa: S104 - as above
 
 
 def test_a_port_that_is_taken_is_named() -> None:

@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from actlab.client import Lab
@@ -84,10 +85,24 @@ def test_a_second_lab_in_the_same_folder_is_told_of_the_first(lab_up: Up, lab_da
     assert f"A lab already runs in {lab_data} (process {lab_up.process.pid}, {lab_up.url})" in said
 
 
+def test_a_lab_that_asks_for_tokens_serves_a_network(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTLAB_AUTH", "tokens")
+    monkeypatch.setenv("ACTLAB_ALLOWED_HOSTS", "lab.example")
+
+    with started(data, "--host", "0.0.0.0") as up:  # noqa: S104 - that it is served there is the claim
+        port = up.url.rpartition(":")[2]
+        statuses = [
+            httpx.get(f"http://127.0.0.1:{port}{path}", headers={"Host": "lab.example"}).status_code
+            for path in ("/readyz", "/v1/experiments")
+        ]
+
+    assert statuses == [200, 401]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--host", "0.0.0.0"], "has no authentication yet"),  # noqa: S104 - that it is refused is the claim
+        (["--host", "0.0.0.0"], "this lab asks nobody who they are"),  # noqa: S104 - that it is refused is the claim
         (["--data", "/dev/null"], "The data folder /dev/null cannot be used"),
     ],
 )
