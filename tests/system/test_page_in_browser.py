@@ -83,6 +83,8 @@ def test_the_page_asks_for_a_token_keeps_it_and_forgets_it(page: Page, guarded: 
 
     visitor.says("This lab asks for a token.")
     visitor.sees_nothing()
+    page.get_by_role("link", name="limits").click()
+    visitor.sees_nothing()
     visitor.enter(token)
     visitor.sees("Depth?")
     page.reload()
