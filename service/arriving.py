@@ -12,7 +12,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # gunicorn has no types
+from gunicorn.workers.gthread import _DEFER, ThreadWorker  # type: ignore[import-untyped]  # gunicorn has no types
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # as above
@@ -27,7 +27,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         self._changing = Lock()
 
     def handle(self, conn: Any) -> Any:
-        """In a thread: from the first byte of a request to the last of its answer."""
+        """In a thread: from the first byte of a request to the last of its answer. Whoever has only connected so far,
+        as many dashboards do at once, waits without a thread.
+        """
+        if not conn.initialized and not conn.wait_for_data(0):
+            return _DEFER
         with self._changing:
             self._arriving[conn] = time.monotonic()
             while len(self._arriving) > max(1, self.cfg.threads // 2):

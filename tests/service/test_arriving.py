@@ -38,6 +38,15 @@ def test_many_that_never_finish_asking_hold_nobody_up(begun: bytes, small: Api) 
     assert time.monotonic() - began < PATIENCE_S / 4
 
 
+def test_many_that_connect_before_they_ask_are_all_answered(small: Api) -> None:
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(connected(small)) for _ in range(5 * THREADS)]
+        time.sleep(0.5)
+        for connection in waiting:
+            connection.sendall(HALF + b"x\r\n\r\n")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 def test_a_request_that_does_not_arrive_in_time_is_cut_off() -> None:
     with serving("sqlite://", "--worker-class", "tests.service.hasty.Hasty") as api:
         healthy(api)
