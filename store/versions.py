@@ -49,9 +49,9 @@ _VERSIONS = sa.select(Experiment.id, Experiment.version, sa.case((Experiment.sta
 )
 
 
-GATHER_S = 0.05
+GATHER_S = 0.01
 """A look begins so long after the last one began, or once `ENOUGH` have asked: the more who ask, the more share one."""
-ENOUGH = 8
+ENOUGH = 4
 
 
 class Versions:
