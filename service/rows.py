@@ -137,11 +137,10 @@ def _source(asked: Asked, query: Query) -> Source:
 
 
 def _in_turn(source: Source) -> row_text.Page:
-    """One page, one transaction: a long download never holds the database's history. Any thread may ask."""
-    database = parts().database
+    """One page, one transaction: a long download never holds the database's history."""
 
     def page(limit: int, after: str | None) -> Block:
-        with database.reading() as session:
+        with parts().database.reading() as session:
             return source(session, limit=limit, after=after)
 
     return page
