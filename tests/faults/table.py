@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 import platform
 import statistics
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.faults import chaos
 from tests.faults.laboratory import SHORT
@@ -101,22 +98,15 @@ def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (heads, ["---"] * len(heads), *rows))
 
 
-class _Planned:
-    """What pytest would run if nothing had been run yet."""
-
-    parts: tuple[str, ...] = ()
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        chaos.pytest_generate_tests(metafunc)
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.parts = tuple(item.nodeid for item in session.items)
+def _planned() -> list[str]:
+    """What would be run if nothing had been run yet."""
+    command = [sys.executable, "-m", "pytest", "-p", "tests.faults.chaos", "-p", "no:xdist", "--collect-only", "-q"]
+    environ = os.environ | {"CHAOS_REPORT": os.devnull}
+    told = subprocess.run([*command, "tests/faults"], env=environ, capture_output=True, text=True, check=False)
+    if told.returncode != 0:
+        sys.exit(told.stdout)
+    return [line for line in told.stdout.splitlines() if "::" in line]
 
 
 if __name__ == "__main__":
-    plan = _Planned()
-    with redirect_stdout(io.StringIO()) as said:
-        collected = pytest.main(["--collect-only", "-q", "-p", "no:xdist", "tests/faults"], plugins=[plan])
-    if collected != pytest.ExitCode.OK:
-        sys.exit(said.getvalue())
-    Path(sys.argv[1]).write_text(page(chaos.read(), plan.parts))
+    Path(sys.argv[1]).write_text(page(chaos.read(), _planned()))
