@@ -12,9 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
-from lab.errors import NotFound, Unavailable
 from service import guards
 from service.auth import keep_nowhere, remembered
 from service.experiments import answered, shown
@@ -60,11 +58,10 @@ class Polls:
             return self._behind(environ, start_response)
         try:
             status, headers, body = self._answer(poll)
-        except (NotFound, SQLAlchemyError, Unavailable):
-            # The app meets the same, and says so.
+        except Exception:  # noqa: BLE001 - the app meets the same, and says so
             return self._behind(environ, start_response)
         self._parts.counts.seconds.labels("GET", _ROUTE, int(status[:3])).observe(time.perf_counter() - began_s)
-        start_response(status, headers)
+        start_response(status, list(headers))
         return [body]
 
     def _may_ask(self, environ: WSGIEnvironment, poll: Poll) -> bool:
@@ -98,7 +95,7 @@ def read(environ: WSGIEnvironment) -> Poll | None:
     return Poll(path[1], known and known[1], token and token.removeprefix(_BEARER))
 
 
-Written = tuple[str, list[tuple[str, str]], bytes]
+Written = tuple[str, tuple[tuple[str, str], ...], bytes]
 """Status, headers, body."""
 
 
@@ -107,4 +104,4 @@ def _written(version: str, text: bytes | None, *, sealed: bool) -> Written:
     made = guards.harden(answered(version, text))
     if sealed:
         keep_nowhere(made)
-    return made.status, made.get_wsgi_headers({}).to_wsgi_list(), text or b""
+    return made.status, tuple(made.get_wsgi_headers({}).to_wsgi_list()), text or b""

@@ -10,10 +10,9 @@ from concurrent.futures import Future
 from threading import Event, Lock
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from lab.errors import NotFound, Unavailable
+from lab.errors import NotFound
 from store.database import Database
 from store.models import RUNNING, Experiment, Stack
 
@@ -50,7 +49,9 @@ _VERSIONS = sa.select(Experiment.id, Experiment.version, sa.case((Experiment.sta
 
 
 GATHER_S = 0.01
-"""A look begins so long after the last one began, or once `ENOUGH` have asked: the more who ask, the more share one."""
+"""A look begins so long after the last one began, or once `ENOUGH` have asked: the more who ask, the more share one.
+With 50 ms a few clients that poll as fast as they can were held up: 569 polls/s, where 10 ms gives 1,050.
+"""
 ENOUGH = 4
 
 
@@ -87,9 +88,11 @@ class Versions:
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
         try:
             found = versions(self._database, {experiment_id for experiment_id, _ in waiting})
-        except (SQLAlchemyError, Unavailable) as error:
+        except BaseException as error:
+            # Whatever it is: nobody may be left waiting.
             for _, answer in waiting:
                 answer.set_exception(error)
+            raise
         else:
             for experiment_id, answer in waiting:
                 answer.set_result(found.get(experiment_id))

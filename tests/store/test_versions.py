@@ -122,11 +122,12 @@ def test_those_who_ask_during_a_look_share_the_next(sqlite_database: Database) -
     assert [sorted(look) for look in held.looks] == [[ids[0]], sorted(ids)]
 
 
-def test_a_look_that_fails_fails_all_who_waited_for_it_at_once(sqlite_database: Database) -> None:
+@pytest.mark.parametrize("error", [Unavailable("away"), RuntimeError("whatever")], ids=repr)
+def test_a_look_that_fails_fails_all_who_waited_for_it_at_once(sqlite_database: Database, error: Exception) -> None:
     class Away(_Held):
         def look(self, query: Any, parameters: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
             super().look(query, parameters)
-            raise Unavailable("away")
+            raise error
 
     away = Away(sqlite_database)
     asked = Versions(away)
@@ -139,7 +140,7 @@ def test_a_look_that_fails_fails_all_who_waited_for_it_at_once(sqlite_database: 
             pass
         away.go.set()
 
-        assert all(isinstance(answer.exception(), Unavailable) for answer in answers)
+        assert [answer.exception(20) for answer in answers] == [error] * 7
     assert len(away.looks) == 2
 
 
