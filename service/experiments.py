@@ -113,11 +113,11 @@ def shown(experiment_id: str, version: str) -> bytes:
 def change(given: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
     """Change the name, the tags or both. What is left out stays; the numbers have nothing to do with either."""
 
-    def change(session: Session) -> dict[str, Any]:
+    def write(session: Session) -> dict[str, Any]:
         experiment = submissions.change(session, str(experiment_id), **given)
         return experiment_json(experiment, submissions.counts(session, experiment.id))
 
-    return _kept(change)
+    return _kept(write)
 
 
 @blueprint.route("/cancel", methods=["POST"])
@@ -143,11 +143,11 @@ def cancel_found(query: dict[str, Any]) -> dict[str, Any]:
 def cancel(experiment_id: Any) -> dict[str, Any]:
     """Cancel an experiment: queued work ends now, running work within seconds."""
 
-    def cancel(session: Session) -> dict[str, Any]:
+    def write(session: Session) -> dict[str, Any]:
         experiment = submissions.cancel(session, str(experiment_id))
         return experiment_json(experiment, submissions.counts(session, experiment.id))
 
-    return _kept(cancel)
+    return _kept(write)
 
 
 @blueprint.route("/<uuid:experiment_id>/retry", methods=["POST"])
@@ -156,13 +156,13 @@ def cancel(experiment_id: Any) -> dict[str, Any]:
 def retry(experiment_id: Any) -> Any:
     """Run again what failed or was cancelled; what succeeded stays."""
 
-    def retry(session: Session) -> tuple[dict[str, Any], int]:
+    def write(session: Session) -> tuple[dict[str, Any], int]:
         experiment, n_stacks = retries.retry(session, str(experiment_id))
         check_quotas(session)
         return experiment_json(experiment, submissions.counts(session, experiment.id)), n_stacks
 
     # Asked of what was queued by the first, the second finds nothing that has ended.
-    return _queued(*_kept(retry, already=(Conflict,)))
+    return _queued(*_kept(write, already=(Conflict,)))
 
 
 @blueprint.route("/<uuid:experiment_id>/replicates", methods=["POST"])
@@ -175,12 +175,12 @@ def extend(given: dict[str, Any], experiment_id: Any) -> Any:
     What there is stays as it is, to the bit. The added networks get the seeds that they would have had from the start.
     """
 
-    def extend(session: Session) -> tuple[dict[str, Any], int]:
+    def write(session: Session) -> tuple[dict[str, Any], int]:
         experiment, n_stacks = replicates.extend(session, str(experiment_id), limits=limits(), **given)
         check_quotas(session)
         return experiment_json(experiment, submissions.counts(session, experiment.id)), n_stacks
 
-    return _queued(*_kept(extend))
+    return _queued(*_kept(write))
 
 
 @blueprint.route("/<uuid:experiment_id>/history", methods=["GET"])
