@@ -42,7 +42,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
             self._arrived(conn)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        self._arrived(conn)
+        # One with a body counts until it is answered: nobody tells when the body is there. To cut it off by then takes
+        # nothing from it, for what has arrived can still be read.
+        if not _has_body(req):
+            self._arrived(conn)
         return super().handle_request(req, conn)
 
     def murder_pending(self) -> None:
@@ -63,3 +66,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         # Its thread, which waits for more of the request, finds its end.
         with suppress(OSError):
             conn.sock.shutdown(socket.SHUT_RD)
+
+
+def _has_body(req: Any) -> bool:
+    return any(name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") and value != "0" for name, value in req.headers)

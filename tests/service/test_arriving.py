@@ -15,6 +15,10 @@ from tests.service.listening import PATIENCE_S, Api, serving
 
 THREADS = 8
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Never: "
+BODILESS = (
+    b"POST /v1/experiments HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +28,11 @@ def small() -> Iterator[Api]:
         yield api
 
 
-@pytest.mark.parametrize("begun", [HALF, b"G", b""], ids=["half a header", "one letter", "nothing"])
+@pytest.mark.parametrize(
+    "begun",
+    [HALF, b"G", b"", BODILESS],
+    ids=["half a header", "one letter", "nothing", "a body that never comes"],
+)
 def test_many_that_never_finish_asking_hold_nobody_up(begun: bytes, small: Api) -> None:
     with ExitStack() as stack:
         for _ in range(5 * THREADS):
@@ -45,6 +53,21 @@ def test_many_that_connect_before_they_ask_are_all_answered(small: Api) -> None:
         for connection in waiting:
             connection.sendall(HALF + b"x\r\n\r\n")
             assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_bodies_that_never_come_hold_nobody_up_where_a_token_is_asked_for() -> None:
+    with (
+        serving("sqlite://", "--threads", str(THREADS), ACTLAB_AUTH="tokens") as guarded,
+        ExitStack() as stack,
+    ):
+        assert healthy(guarded) == 200
+        for _ in range(5 * THREADS):
+            stack.enter_context(connected(guarded)).sendall(BODILESS)
+        began = time.monotonic()
+        statuses = {healthy(guarded) for _ in range(10)}
+
+    assert statuses == {200}
+    assert time.monotonic() - began < PATIENCE_S / 4
 
 
 def test_a_request_that_does_not_arrive_in_time_is_cut_off() -> None:
