@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
-from actlab.errors import TimedOut
+from actlab.errors import LabError, TimedOut
 from actlab.http import Connection
 from actlab.news import LONGEST_S, News
 from actlab.token import found
@@ -59,6 +59,8 @@ class Lab:
         timeout_s: float = 30.0,
     ) -> None:
         self.url = (url or os.environ.get("ACTLAB_URL") or DEFAULT_URL).rstrip("/")
+        if token is not None and token_file is not None:
+            raise LabError("Give a token or a token file, not both.")
         self._timeout_s = timeout_s
         self._connection = Connection(self.url, token=token or found(token_file), timeout_s=timeout_s)
 

@@ -18,7 +18,7 @@ def found(file: str | Path | None = None) -> str | None:
     them. Raises LabError where a file cannot be read, or others may read it too.
     """
     if file is not None:
-        return _read(str(file), "--token-file")
+        return _read(str(file), "The token file")
     if token := os.environ.get("ACTLAB_TOKEN"):
         return token.strip()
     named = os.environ.get("ACTLAB_TOKEN_FILE")

@@ -19,7 +19,7 @@ from actlab.errors import LabError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_C1 = re.compile("[\x7f-\x9f]")
+_UNESCAPED = re.compile("[\x7f-\x9f]")
 
 # In a file or a pipe there is no width to keep to, and a folded table cannot be searched.
 WIDE = 200
@@ -73,7 +73,7 @@ def console(*, err: bool = False) -> Console:
 def print_json(data: Any) -> None:
     # JSON escapes most of what would move a terminal's cursor, and may escape the rest.
     text = json.dumps(data, indent=2, ensure_ascii=False)
-    click.echo(_C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    click.echo(_UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def find(lab: Lab, given: str) -> Json:

@@ -8,7 +8,12 @@ import click
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback only with ACTLAB_AUTH=tokens.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Beyond loopback only with ACTLAB_AUTH=tokens, or ACTLAB_TRUST_NETWORK=yes.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free one.")
 @click.option(
     "--data",

@@ -21,7 +21,8 @@ def listening(host: str, port: int, *, guarded: bool = False) -> Iterator[socket
     if not (guarded or ipaddress.ip_address(address[0]).is_loopback):
         raise CannotStart(
             f"The host {host!r} can be reached from other machines, and this lab asks nobody who they are. Have it ask "
-            "for tokens, with ACTLAB_AUTH=tokens, or use 127.0.0.1; from elsewhere, come in through an SSH tunnel."
+            "for tokens, with ACTLAB_AUTH=tokens, or use 127.0.0.1 and come in through an SSH tunnel; with "
+            "ACTLAB_TRUST_NETWORK=yes everybody who reaches it may do everything."
         )
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         # Without it the port of a lab that just stopped would be refused for a minute.
@@ -39,6 +40,9 @@ def listening(host: str, port: int, *, guarded: bool = False) -> Iterator[socket
 
 def url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
+    if ipaddress.ip_address(host).is_unspecified:
+        # Every address of this machine: the one that needs no name.
+        host = "::1" if listener.family == socket.AF_INET6 else "127.0.0.1"
     return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 

@@ -83,6 +83,7 @@ def test_a_lab_does_not_listen_where_others_could_reach_it(host: str) -> None:
 def test_a_lab_that_asks_for_tokens_listens_where_it_is_told() -> None:
     with address.listening("0.0.0.0", 0, guarded=True) as listener:  # noqa: S104 - that it is not refused is the claim
         assert listener.getsockname()[0] == "0.0.0.0"  # noqa: S104 - as above
+        assert address.url_of(listener).startswith("http://127.0.0.1:")
 
 
 def test_a_port_that_is_taken_is_named() -> None:

@@ -108,6 +108,8 @@ def test_the_nearest_word_on_the_token_counts(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("ACTLAB_TOKEN", "said")
     assert token.found() == "said"
     assert token.found(named) == "named"
+    with pytest.raises(LabError, match="not both"):
+        Lab(token="actlab_x", token_file=named)
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o666])
