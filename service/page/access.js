@@ -30,7 +30,12 @@ export async function ask(path, { headers = {}, ...options } = {}) {
   throw new Refused(answer.status, await answer.json().catch(() => ({})));
 }
 
-export const json = async (path, options) => (await ask(path, options)).json();
+export async function json(path, options) {
+  const token = sessionStorage.getItem(KEY);
+  const data = await (await ask(path, options)).json();
+  if (sessionStorage.getItem(KEY) !== token) throw new Forgotten();
+  return data;
+}
 
 /** Saves the answer as a file: a link could not carry the token. */
 export async function save(path, name) {

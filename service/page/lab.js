@@ -7,9 +7,11 @@ import { events } from "/page/events.js";
 const ENDED = ["succeeded", "failed", "cancelled"];
 const EVERY_MS = 5000;
 const SHOWN = 50;
+const AWAY = "The lab does not answer.";
 
 const at = (id) => document.getElementById(id);
 const say = (sentence) => { at("said").textContent = sentence; };
+const back = () => { if (at("said").textContent === AWAY) say(""); };
 const shown = () => (/^#[0-9a-f-]{36}$/.test(location.hash) ? location.hash.slice(1) : null);
 
 let following = new AbortController();
@@ -25,11 +27,12 @@ function element(kind, text) {
 async function attempt(what) {
   try {
     await what();
+    back();
     return true;
   } catch (error) {
-    if (error instanceof Forgotten) return false;
+    if (error instanceof Forgotten || error.name === "AbortError") return false;
     if (error instanceof Refused && error.status === 401) shut(error.message);
-    else say(error instanceof Refused ? error.message : "The lab does not answer.");
+    else say(error instanceof Refused ? error.message : AWAY);
     return false;
   }
 }
@@ -98,27 +101,45 @@ async function follow() {
   at("experiment").hidden = id === null;
   if (id === null) return;
   await attempt(async () => {
-    let experiment = await show(id);
+    let experiment = await show(id, signal);
     if (ENDED.includes(experiment.state)) return;
     for await (const event of events(id, signal)) {
       if (signal.aborted) return;
-      if (event.name === "progress") stand((experiment = { ...experiment, ...event.data }));
-      if (event.name === "lost" || event.name === "end") {
-        experiment = await show(id);
-        if (ENDED.includes(experiment.state)) break;
+      if (event.name === "progress") {
+        back();
+        stand((experiment = { ...experiment, ...event.data }));
       }
+      if (event.name === "lost") experiment = await shownAgain(id, signal, experiment);
+      if (event.name === "end") experiment = await show(id, signal);
+      if (["lost", "end"].includes(event.name) && ENDED.includes(experiment.state)) break;
     }
-    await list();
+    if (!signal.aborted) await list();
   });
 }
 
-async function show(id) {
-  const experiment = await json(`/v1/experiments/${id}`);
+/** As it stands, or as it did where the lab is away: it may be back soon. */
+async function shownAgain(id, signal, before) {
+  try {
+    const experiment = await show(id, signal);
+    back();
+    return experiment;
+  } catch (error) {
+    if (error instanceof Forgotten || error.name === "AbortError" || (error instanceof Refused && error.status < 500)) throw error;
+    say(AWAY);
+    return before;
+  }
+}
+
+/** What comes after `signal` is about an experiment that is shown no more. */
+async function show(id, signal) {
+  const experiment = await json(`/v1/experiments/${id}`, { signal });
+  signal.throwIfAborted();
   at("name").textContent = experiment.name || experiment.id;
   at("answer").replaceChildren();
   stand(experiment);
   if (ENDED.includes(experiment.state)) {
-    const { answer } = await json(`/v1/experiments/${id}/summary`);
+    const { answer } = await json(`/v1/experiments/${id}/summary`, { signal });
+    signal.throwIfAborted();
     at("answer").replaceChildren(...answer.map((sentence) => element("li", sentence)));
   }
   return experiment;
@@ -133,10 +154,11 @@ function stand(experiment) {
 }
 
 async function submit() {
+  const button = at("ask").querySelector("button");
   at("wrong").replaceChildren();
+  button.disabled = true;
   try {
-    const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
+    const headers = { "Content-Type": "application/json" };
     const asked = await json("/v1/experiments", { method: "POST", headers, body: at("request").value });
     await list();
     location.hash = asked.id;
@@ -145,6 +167,8 @@ async function submit() {
     const sentences = error.fields?.length ? error.fields.map((field) => field.message) : [error.message];
     at("wrong").replaceChildren(...sentences.map((sentence) => element("li", sentence)));
     if (error.status === 401) throw error;
+  } finally {
+    button.disabled = false;
   }
 }
 
@@ -169,7 +193,11 @@ at("forget").addEventListener("click", () => {
 });
 on("ask", "submit", submit);
 on("older", "click", listOlder);
-on("cancel", "click", async () => stand(await json(`/v1/experiments/${shown()}/cancel`, { method: "POST" })));
+on("cancel", "click", async () => {
+  const { signal } = following;
+  const experiment = await json(`/v1/experiments/${shown()}/cancel`, { method: "POST" });
+  if (!signal.aborted) stand(experiment);
+});
 on("report", "click", () => save(`/v1/experiments/${shown()}/report`, `activation-lab-${shown()}.html`));
 on("csv", "click", () => save(`/v1/experiments/${shown()}/measurements?format=csv`, `measurements-${shown()}.csv`));
 addEventListener("hashchange", follow);

@@ -180,6 +180,23 @@ def test_an_experiment_is_followed_to_its_end_with_a_token(page: Page, guarded: 
     assert visitor.complaints[1:] == []
 
 
+def test_following_outlasts_a_lab_that_is_away(page: Page, guarded: str, sqlite_database: Database) -> None:
+    experiment_id = submitted(sqlite_database, in_stacks(1)).id
+    page.route("**/events", lambda route: route.abort())
+    visitor = Visitor(page, f"{guarded}/#{experiment_id}")
+    visitor.enter(a_token(sqlite_database, "ada", "read"))
+    expect(page.locator("#stands")).to_have_text("queued: 0 of 4 networks done")
+
+    page.route("**/v1/experiments**", lambda route: route.abort())
+    page.route(f"**/v1/experiments/{experiment_id}", lambda route: route.abort())
+    visitor.says("The lab does not answer.")
+    page.unroute_all()
+    finished(sqlite_database, claimed(sqlite_database))
+
+    expect(page.locator("#stands")).to_have_text("succeeded: 4 of 4 networks done")
+    expect(page.locator("#said")).to_have_text("")
+
+
 def test_what_is_asked_from_the_page_is_an_experiment_or_a_refusal_that_says_why(
     page: Page, guarded: str, sqlite_database: Database
 ) -> None:
