@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, Results, each, log_ratio, minus, somewhere
+from lab.claims.gradients import DEPTH, FAR, NEAR, log_factor
 from lab.claims.lives import DEATHS, DIED, died
 from lab.claims.ranges import STARTED, Trained, decades, highest, trained
 from lab.claims.settings import EPOCHS, JUDGED, START, TUNED, on_digits
@@ -29,8 +30,6 @@ RANGE: Mapping[Effort, tuple[float, ...]] = {
 """Learning rates at equal ratios, by which the width of the range that trains is counted."""
 
 _MEAN, _STD = Reading("activation_mean", "first", layer=2), Reading("activation_std", "first", layer=2)
-DEPTH = 10
-_NEAR, _FAR = Reading("delta_norm", "first", layer=2), Reading("delta_norm", "first", layer=DEPTH)
 _NORMALIZATION, _BATCH = "network.normalization", "training.batch_size"
 
 
@@ -50,7 +49,7 @@ def _measuring(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
         sweep=((_NORMALIZATION, ("none", "batch")), (_BATCH, BATCHES[effort]), (RATE, RANGE[effort])),
     )
     return {
-        "start": Asked(started, (_MEAN, _STD, _NEAR, _FAR)),
+        "start": Asked(started, (_MEAN, _STD, NEAR, FAR)),
         "rates": Asked(rates, (DIED,)),
         "batches": Asked(batches, (DIED,)),
         "ranges": Asked(ranges, (STARTED, SCORE)),
@@ -105,8 +104,7 @@ def _centred(evidence: Evidence) -> list[Sample]:
 
 
 def _scale(evidence: Evidence) -> list[Sample]:
-    near, far = (evidence["start"].of(reading, "relu") for reading in (_NEAR, _FAR))
-    return [Sample("relu", each(lambda x: 2 * x / (DEPTH - 2), log_ratio(near, far)))]
+    return [Sample("relu", log_factor(evidence["start"], "relu"))]
 
 
 def _auc(evidence: Evidence, label: str, normalization: str) -> Values:

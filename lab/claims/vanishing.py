@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 
 from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
-from lab.claims.evidence import Evidence, Reading, Results, each, log, log_ratio, minus
+from lab.claims.evidence import Evidence, Reading, Results, each, log, minus
+from lab.claims.gradients import DEPTH, FAR, NEAR, log_factor
 from lab.claims.settings import EPOCHS, JUDGED, START, on_digits
 from lab.plan import Arm
 from lab.spec import TrainingSpec
@@ -19,15 +20,13 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
 _BEFORE = Reading("gradient_ratio", "first")
 _AFTER = Reading("gradient_ratio", "last")
-_DEPTH = 10
-_NEAR, _FAR = Reading("delta_norm", "first", layer=2), Reading("delta_norm", "first", layer=_DEPTH)
 # Of the digits: q0 by standardisation. The others play a part only with batch norm, which is not predicted here.
 _DIGITS = Inputs(q0=1.0, v0=1.0, participation=1.0)
 
 
 def _experiments(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
     n = JUDGED[effort]
-    wide = {"depth": _DEPTH, "width": 256 if effort == "full" else 128}
+    wide = {"depth": DEPTH, "width": 256 if effort == "full" else 128}
     usual = on_digits(
         *ACTIVATIONS,
         network=wide,
@@ -55,7 +54,7 @@ def _experiments(effort: Effort, _: Evidence) -> Mapping[str, Asked]:
     return {
         "usual": Asked(usual, (_BEFORE,)),
         "critical": Asked(critical, (_BEFORE,)),
-        "normalized": Asked(normalized, (_NEAR, _FAR)),
+        "normalized": Asked(normalized, (NEAR, FAR)),
         "trained": Asked(trained, (_BEFORE, _AFTER, Reading("test_accuracy"))),
     }
 
@@ -71,12 +70,10 @@ def _as_predicted(evidence: Evidence) -> list[Sample]:
 
 def _whatever_the_weights(evidence: Evidence) -> list[Sample]:
     critical, normalized = evidence["critical"], evidence["normalized"]
-    near, far = (normalized.of(reading, "sigmoid") for reading in (_NEAR, _FAR))
-    # With batch norm layer 1, whose inputs are no activations, has a factor of its own.
-    above = each(lambda x: -2 * x / (_DEPTH - 2), log_ratio(near, far))
+    above = each(lambda x: -x, log_factor(normalized, "sigmoid"))
     return [
         Sample("sigmoid, sigma_w^2 = 103", _loss(critical, critical.arm("sigmoid"))),
-        Sample(f"sigmoid, batch norm before it, layers 2 to {_DEPTH}", above),
+        Sample(f"sigmoid, batch norm before it, layers 2 to {DEPTH}", above),
     ]
 
 
