@@ -19,9 +19,8 @@ def claims(*, as_json: bool, lab: Lab) -> None:
     \b
     actlab claims
     """
-    with lab:
-        items = lab.claims()
-        verdicts = {item["name"]: lab.verdict(item["name"]) for item in items}
+    items = lab.claims()
+    verdicts = {item["name"]: lab.verdict(item["name"]) for item in items}
     if as_json:
         print_json(list(verdicts.values()))
     else:
@@ -44,9 +43,8 @@ def claim(name: str, *, run: bool, quick: bool, as_json: bool, lab: Lab) -> None
     actlab claim C4 --run --quick
     """
     effort = "quick" if quick else "full"
-    with lab:
-        if run:
-            answer = lab.run_claim(name.upper(), effort=effort, wait=lambda each: follow(lab, each, quiet=as_json))
-        else:
-            answer = lab.verdict(name.upper(), **({"effort": effort} if quick else {}))
+    if run:
+        answer = lab.run_claim(name.upper(), effort=effort, wait=lambda each: follow(lab, each, quiet=as_json))
+    else:
+        answer = lab.verdict(name.upper(), **({"effort": effort} if quick else {}))
     print_json(answer) if as_json else console().print(claim_tables.verdict(answer))

@@ -33,8 +33,7 @@ def list_experiments(*, limit: int, as_json: bool, lab: Lab, **filters: str | No
     actlab list --state running
     actlab list --activation sigmoid --json
     """
-    with lab:
-        items = lab.list(limit=limit, **{key: value for key, value in filters.items() if value is not None})
+    items = lab.list(limit=limit, **{key: value for key, value in filters.items() if value is not None})
     if as_json:
         print_json(items)
     elif items:
@@ -53,15 +52,14 @@ def show(experiment_id: str, *, as_json: bool, lab: Lab) -> None:
     \b
     actlab show last
     """
-    with lab:
-        experiment = find(lab, experiment_id)
-        if as_json:
-            print_json(experiment)
-            return
-        console().print(tables.experiment(experiment))
-        if experiment["runs"]["succeeded"]:
-            click.echo()
-            console().print(tables.summary(lab.summary(experiment["id"]), score(lab, experiment)))
+    experiment = find(lab, experiment_id)
+    if as_json:
+        print_json(experiment)
+        return
+    console().print(tables.experiment(experiment))
+    if experiment["runs"]["succeeded"]:
+        click.echo()
+        console().print(tables.summary(lab.summary(experiment["id"]), score(lab, experiment)))
 
 
 @click.command()
@@ -75,9 +73,8 @@ def wait(experiment_id: str, *, timeout_s: float | None, as_json: bool, lab: Lab
     \b
     actlab wait last --timeout 600
     """
-    with lab:
-        end = follow(lab, find(lab, experiment_id)["id"], quiet=as_json, timeout_s=timeout_s)
-        end_with(lab, end, as_json=as_json)
+    end = follow(lab, find(lab, experiment_id)["id"], quiet=as_json, timeout_s=timeout_s)
+    end_with(lab, end, as_json=as_json)
     sys.exit(0 if end["state"] == "succeeded" else 1)
 
 
@@ -91,8 +88,7 @@ def cancel(experiment_id: str, *, as_json: bool, lab: Lab) -> None:
     \b
     actlab cancel last
     """
-    with lab:
-        experiment = lab.cancel(find(lab, experiment_id)["id"])
+    experiment = lab.cancel(find(lab, experiment_id)["id"])
     print_json(experiment) if as_json else click.echo(f"Experiment {experiment['id']} is being cancelled.")
 
 
@@ -106,8 +102,7 @@ def retry(experiment_id: str, *, as_json: bool, lab: Lab) -> None:
     \b
     actlab retry last
     """
-    with lab:
-        experiment = lab.retry(find(lab, experiment_id)["id"])
+    experiment = lab.retry(find(lab, experiment_id)["id"])
     n_runs = experiment["runs"]["queued"]
     print_json(experiment) if as_json else click.echo(f"Experiment {experiment['id']} runs again: {n_runs} runs.")
 
@@ -123,9 +118,8 @@ def replicates(experiment_id: str, *, add: int, as_json: bool, lab: Lab) -> None
     \b
     actlab replicates last --add 5
     """
-    with lab:
-        found = find(lab, experiment_id)
-        experiment = lab.extend(found["id"], found["spec"]["replicates"] + add)
+    found = find(lab, experiment_id)
+    experiment = lab.extend(found["id"], found["spec"]["replicates"] + add)
     n_runs, total = experiment["runs"]["queued"], experiment["spec"]["replicates"]
     told = f"Experiment {experiment['id']} goes on to {total} replicates: {n_runs} more runs."
     print_json(experiment) if as_json else click.echo(told)
@@ -141,8 +135,7 @@ def history(experiment_id: str, *, as_json: bool, lab: Lab) -> None:
     \b
     actlab history last
     """
-    with lab:
-        events = lab.history(find(lab, experiment_id)["id"])
+    events = lab.history(find(lab, experiment_id)["id"])
     print_json(events) if as_json else console().print(tables.history(events))
 
 
@@ -157,12 +150,11 @@ def delete(experiment_id: str, *, yes: bool, as_json: bool, lab: Lab) -> None:
     \b
     actlab delete 1f6c2b8e --yes
     """
-    with lab:
-        experiment = find(lab, experiment_id)
-        if not yes:
-            question = f"Delete experiment {experiment['id']} ({tables.told(experiment)}) and all its results?"
-            click.confirm(question, abort=True, err=True)
-        lab.delete(experiment["id"])
+    experiment = find(lab, experiment_id)
+    if not yes:
+        question = f"Delete experiment {experiment['id']} ({tables.told(experiment)}) and all its results?"
+        click.confirm(question, abort=True, err=True)
+    lab.delete(experiment["id"])
     print_json({"deleted": experiment["id"]}) if as_json else click.echo(f"Experiment {experiment['id']} is deleted.")
 
 

@@ -31,11 +31,12 @@ id_argument = click.argument("experiment_id", metavar="ID")
 
 
 def lab_options(command: Command) -> Command:
-    """Where the lab is, and with which token; the command gets them as `lab`."""
+    """Where the lab is, and with which token; the command gets it as `lab`, open until it ends."""
 
     @functools.wraps(command)
     def with_lab(*arguments: Any, url: str | None, token_file: Path | None, **options: Any) -> Any:
-        return command(*arguments, lab=Lab(url, token_file=token_file), **options)
+        with Lab(url, token_file=token_file) as lab:
+            return command(*arguments, lab=lab, **options)
 
     in_file = click.option(
         "--token-file",

@@ -41,9 +41,8 @@ def compare(experiment_id: str, *, metric: str | None, as_json: bool, lab: Lab, 
     actlab compare last --metric dead_fraction --layer 1 --at last
     """
     said = {key: value for key, value in options.items() if value is not None}
-    with lab:
-        experiment = find(lab, experiment_id)
-        answer = lab.comparison(experiment["id"], metric or score(lab, experiment), **said)
+    experiment = find(lab, experiment_id)
+    answer = lab.comparison(experiment["id"], metric or score(lab, experiment), **said)
     print_json(answer) if as_json else console().print(tables.comparison(answer))
 
 
@@ -59,8 +58,7 @@ def predictions(experiment_id: str, *, arm: tuple[int, ...], as_json: bool, lab:
     actlab predictions last
     actlab predictions last --arm 0 --json
     """
-    with lab:
-        answer = lab.predictions(find(lab, experiment_id)["id"], **({"arm": list(arm)} if arm else {}))
+    answer = lab.predictions(find(lab, experiment_id)["id"], **({"arm": list(arm)} if arm else {}))
     print_json(answer) if as_json else console().print(tables.predictions(answer))
 
 
@@ -93,13 +91,12 @@ def export(experiment_id: str, table: str, *, form: str, output: str, lab: Lab, 
     actlab export last measurements --fields dead_fraction --aggregate mean --swept network.depth:8
     """
     said = {key: value for key, value in filters.items() if value}
-    with lab:
-        pieces = _pieces(lab, find(lab, experiment_id)["id"], table, form, said)
-        # The first piece is read before the file is opened: a refusal leaves no empty file behind.
-        first = next(pieces, "")
-        with click.open_file(output, "w", encoding="utf-8") as file:
-            file.write(first)
-            file.writelines(pieces)
+    pieces = _pieces(lab, find(lab, experiment_id)["id"], table, form, said)
+    # The first piece is read before the file is opened: a refusal leaves no empty file behind.
+    first = next(pieces, "")
+    with click.open_file(output, "w", encoding="utf-8") as file:
+        file.write(first)
+        file.writelines(pieces)
 
 
 @click.command()
@@ -119,8 +116,7 @@ def report(experiment_id: str, *, output: Path, lab: Lab) -> None:
     \b
     actlab report last -o relu.html
     """
-    with lab:
-        lab.report(find(lab, experiment_id)["id"], output)
+    lab.report(find(lab, experiment_id)["id"], output)
     click.echo(f"The report is in {output}.")
 
 

@@ -83,23 +83,22 @@ def run(
     actlab run question.json --sweep training.learning_rate=0.03,0.3 --report answer.html
     """
     wanted = request(_read(spec), options)
-    with lab:
-        if dry_run:
-            answer = lab.plan(wanted)
-            print_json(answer) if as_json else console().print(tables.plan(answer))
-            return
-        experiment = lab.submit(wanted)
-        if no_follow:
-            print_json(experiment) if as_json else click.echo(experiment["id"])
-            return
+    if dry_run:
+        answer = lab.plan(wanted)
+        print_json(answer) if as_json else console().print(tables.plan(answer))
+        return
+    experiment = lab.submit(wanted)
+    if no_follow:
+        print_json(experiment) if as_json else click.echo(experiment["id"])
+        return
+    if not as_json:
+        click.echo(f"Experiment {experiment['id']}: {experiment['plan']['runs']} runs.", err=True)
+    end = follow(lab, experiment["id"], quiet=as_json)
+    end_with(lab, end, as_json=as_json)
+    if report is not None:
+        lab.report(end["id"], report)
         if not as_json:
-            click.echo(f"Experiment {experiment['id']}: {experiment['plan']['runs']} runs.", err=True)
-        end = follow(lab, experiment["id"], quiet=as_json)
-        end_with(lab, end, as_json=as_json)
-        if report is not None:
-            lab.report(end["id"], report)
-            if not as_json:
-                click.echo(f"The report is in {report}.")
+            click.echo(f"The report is in {report}.")
     sys.exit(0 if end["state"] == "succeeded" else 1)
 
 
