@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshmallow as ma
 
 from lab.claims.claim import EFFORTS
-from lab.claims.verdict import Verdict
+from lab.claims.verdict import Standing, Verdict
 from service.answers import Answer, Number, Text, Whole, or_null
 from service.schemas import ExperimentSchema
 from store.models import STATES
@@ -73,6 +73,16 @@ class RoundAnswer(Answer):
     experiments = ma.fields.List(ma.fields.Nested(MemberAnswer))
 
 
+class EffectAnswer(Answer):
+    replicate = Whole()
+    effect = or_null(Number, "Null where it is missing.")
+
+
+class MadeOfAnswer(Answer):
+    label = Text()
+    value = Number()
+
+
 class NumberAnswer(Answer):
     label = Text()
     n = Whole(metadata={"description": "Networks, or pairs of networks, with a value."})
@@ -84,6 +94,13 @@ class NumberAnswer(Answer):
     sesoi = Number()
     verdict = Text(validate=_VERDICTS)
     note = Text()
+    effects = ma.fields.List(
+        ma.fields.Nested(EffectAnswer), metadata={"description": "Of each network or pair: what the mean is taken of."}
+    )
+    made_of = ma.fields.List(
+        ma.fields.Nested(MadeOfAnswer),
+        metadata={"description": "What an effect was worked out from, where it is more than what the claim reads."},
+    )
 
 
 class JudgedPartAnswer(PartAnswer):
@@ -97,6 +114,11 @@ class JudgedPartAnswer(PartAnswer):
 class VerdictAnswer(Answer):
     claim = Text()
     sentence = Text()
+    standing = Text(
+        validate=ma.validate.OneOf([each.value for each in Standing]),
+        metadata={"description": "Of the claim as it is said: whether all parts of it, some, or none are supported."},
+    )
+    answer = Text(metadata={"description": "What of it is so, what is not, and what is open."})
     effort = Text()
     round = or_null(Text, "Null where experiments were named, or none has begun.")
     complete = ma.fields.Boolean(metadata={"description": "Whether every experiment has succeeded."})

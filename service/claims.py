@@ -8,10 +8,9 @@ from typing import Any
 
 from flask import url_for
 
-from lab.claims import CLAIMS
+from lab.claims import CLAIMS, wording
 from lab.claims.claim import EFFORTS, Claim, Effort, Part
-from lab.claims.verdict import Judged, JudgedPart
-from lab.claims.wording import say
+from lab.claims.verdict import Judged, JudgedPart, standing
 from lab.errors import NotFound, shown
 from lab.plan import plan
 from service import rounds
@@ -88,6 +87,8 @@ def verdict(query: dict[str, Any], claim: str) -> dict[str, Any]:
     return {
         "claim": known.name,
         "sentence": known.sentence,
+        "standing": standing(judged).value,
+        "answer": wording.answer(judged),
         "effort": progress.round.effort,
         "round": progress.round.id or None,
         "complete": progress.is_whole,
@@ -159,7 +160,7 @@ def _round(claim: Claim, progress: Progress, asked: Sequence[Experiment]) -> dic
 def _judged(judged: JudgedPart, progress: Progress) -> dict[str, Any]:
     return _part(judged.part) | {
         "verdict": judged.verdict.value,
-        "sentence": say(judged),
+        "sentence": wording.say(judged),
         "level": judged.level,
         "figure": _figure(judged.part, progress),
         "numbers": [_number(number) for number in judged.numbers],
@@ -177,9 +178,11 @@ def _figure(part: Part, progress: Progress) -> str | None:
 
 def _number(number: Judged) -> dict[str, Any]:
     return asdict(number.estimate) | {
-        "label": number.label,
+        "label": number.sample.label,
         "missing": number.missing,
         "sesoi": number.sesoi,
         "verdict": number.verdict.value,
         "note": number.reason,
+        "effects": [{"replicate": i, "effect": effect} for i, effect in number.sample.values.items()],
+        "made_of": [{"label": label, "value": value} for label, value in number.sample.made_of.items()],
     }

@@ -17,19 +17,20 @@ STYLES = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 
 
 def claims(items: Sequence[Json], verdicts: Mapping[str, Json]) -> RenderableType:
-    """One line a claim: how many of its parts came out how."""
-    table = _table("claim", "what is said", *VERDICTS, "by")
+    """One line a claim: how it stands, and how many of its parts came out how."""
+    table = _table("claim", "what is said", "which", *VERDICTS, "by")
     for item in items:
         found = verdicts[item["name"]]
         count = Counter(part["verdict"] for part in found["parts"])
         counted = [str(count[verdict] or "-") for verdict in VERDICTS]
-        table.add_row(item["name"], Text(item["sentence"]), *counted, _by(found))
+        table.add_row(item["name"], Text(item["sentence"]), found["standing"], *counted, _by(found))
     return table
 
 
 def verdict(answer: Json) -> RenderableType:
-    """Part by part: statement, verdict, the numbers behind it, and why."""
-    head = [Text(f"{answer['claim']}: {answer['sentence']}", style="bold"), Text(_by(answer), style="dim")]
+    """The answer; then part by part: statement, verdict, the numbers behind it, and why."""
+    said = Text(f"{answer['claim']}: {answer['sentence']}", style="bold")
+    head = [said, Text(answer["answer"]), Text(_by(answer), style="dim")]
     missing = [Text(f"Missing: {what}.", style="yellow") for what in answer["missing"]]
     return Group(*head, *missing, *(line for part in answer["parts"] for line in _part(part)))
 

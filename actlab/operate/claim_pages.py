@@ -50,14 +50,22 @@ def _index(claims: Sequence[Json], verdicts: Mapping[str, Json], took_s: float) 
     yield "verdicts, and the exact requests, so that anyone can ask again.\n"
     for claim in claims:
         yield f"## [{claim['name']}]({claim['name']}.md): {claim['sentence']}\n"
+        yield f"{_answer(verdicts[claim['name']])}\n"
         for part in sorted(verdicts[claim["name"]]["parts"], key=lambda part: VERDICTS.index(part["verdict"])):
             yield f"- **{part['verdict']}**: {part['statement']}"
         yield ""
 
 
+def _answer(found: Json) -> str:
+    """With how the claim stands, which it begins with, in bold."""
+    standing, _, rest = found["answer"].partition(". ")
+    return f"**{standing}.** {rest}"
+
+
 def _page(claim: Json, found: Json, experiments: Sequence[Json], tuning: Mapping[str, Json]) -> Iterator[str]:
     yield f"# {claim['name']}: {claim['title']}\n"
     yield f"> {claim['sentence']}\n"
+    yield f"{_answer(found)}\n"
     yield "| part | verdict | |\n|---|---|---|"
     yield from (f"| {part['name']} | **{part['verdict']}** | {part['statement']} |" for part in found["parts"])
     yield f"\n![Every effect with its interval]({claim['name']}.svg)\n"
@@ -88,6 +96,10 @@ def _part(part: Json) -> Iterator[str]:
     if part["numbers"]:
         yield "| | n | missing | mean [interval] | of interest | verdict | note |\n|---|---|---|---|---|---|---|"
         yield from (_number(number) for number in part["numbers"])
+    for number in part["numbers"]:
+        if number["made_of"]:
+            made_of = "; ".join(f"{each['label']}: {each['value']:.4g}" for each in number["made_of"])
+            yield f"\nMade of, for {number['label']}: {made_of}."
 
 
 def _number(number: Json) -> str:
@@ -112,7 +124,8 @@ def _experiments(name: str, experiments: Sequence[Json]) -> Iterator[str]:
         yield "\nNothing trains here: the numbers are computed where they are asked for."
         return
     yield "\n## The experiments\n"
-    yield f"The exact requests are in [{name}.json]({name}.json); each can be posted as it is.\n"
+    yield f"The exact requests are in [{name}.json]({name}.json); each can be posted as it is. What the means above"
+    yield "are taken of is there too, network by network, under `effects`.\n"
     yield "What is read of each is one number a network: `/comparison?metric=NAME&at=first|last&layer=L` shows it.\n"
     yield "| stage | experiment | activations | networks | diverged | failed | probe | read | digest of the request |"
     yield "|---|---|---|---|---|---|---|---|---|"

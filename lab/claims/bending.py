@@ -9,7 +9,7 @@ import numpy as np
 
 from lab.catalog.activations import ACTIVATIONS
 from lab.catalog.predictions import BREAKPOINTS
-from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.claim import Asked, Claim, Clause, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, each, log_ratio
 from lab.claims.settings import EPOCHS, JUDGED, on_digits
 from lab.spec import TrainingSpec
@@ -95,6 +95,10 @@ CLAIM = Claim(
             would_change="Nothing: it is arithmetic.",
             figure="",
             samples=_not_additive,
+            answer=Clause(
+                "ReLU is not linear",
+                "ReLU is linear",
+            ),
         ),
         Part(
             name="not_homogeneous",
@@ -107,6 +111,11 @@ CLAIM = Claim(
             would_change="Negative factors: relu(-h) is not -relu(h).",
             figure="",
             samples=_not_homogeneous,
+            answer=Clause(
+                "ReLU does not even scale as a linear function does",
+                "ReLU scales as a linear function does: relu(a h) = a relu(h) for positive a",
+                said=False,
+            ),
         ),
         Part(
             name="counts",
@@ -123,6 +132,10 @@ CLAIM = Claim(
             would_change="Narrow layers, in which units of one layer depend on each other.",
             figure="",
             samples=_counts,
+            answer=Clause(
+                "untrained networks of it bend along a line as often as theory says",
+                "untrained networks of it do not bend along a line as often as theory says",
+            ),
         ),
         Part(
             name="affine_between",
@@ -137,6 +150,11 @@ CLAIM = Claim(
             would_change="An activation that is curved.",
             figure="",
             samples=_affine_between,
+            answer=Clause(
+                "between the bends they are affine",
+                "between the bends they are not affine",
+                said=False,
+            ),
         ),
         Part(
             name="kept",
@@ -150,6 +168,11 @@ CLAIM = Claim(
             would_change="Fewer or smaller steps.",
             figure="",
             samples=_kept,
+            answer=Clause(
+                "training leaves the number of bends as it was",
+                "training changes the number of bends",
+                said=False,
+            ),
         ),
     ),
 )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from lab.catalog.activations import ACTIVATIONS
-from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.claim import Asked, Claim, Clause, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, each, log_ratio, somewhere
 from lab.claims.settings import EPOCHS, JUDGED, START, TUNED, activation, on_digits
 from lab.claims.tuning import RATE, SCORE, TUNING_SEED, judging, tuned
@@ -121,6 +121,10 @@ CLAIM = Claim(
             would_change="Inputs to the unit that are almost always negative.",
             figure="every activation/mean_activation",
             samples=_not_zero,
+            answer=Clause(
+                "ReLU's mean output is not zero",
+                "ReLU's mean output is next to zero",
+            ),
         ),
         Part(
             name="as_predicted",
@@ -146,6 +150,10 @@ CLAIM = Claim(
             would_change="A ceiling, as in relu6.",
             figure="",
             samples=_unbounded,
+            answer=Clause(
+                "its output has no bound",
+                "its output does not grow in proportion to its input",
+            ),
         ),
         Part(
             name="alone",
@@ -159,6 +167,11 @@ CLAIM = Claim(
             would_change="A catalog with more odd functions in it.",
             figure="every activation/mean_activation",
             samples=_alone,
+            answer=Clause(
+                "nearly all other activations are centred",
+                "it is not ReLU's alone: many other activations are not centred either",
+                said=False,
+            ),
         ),
         Part(
             name="drawback",
@@ -173,6 +186,10 @@ CLAIM = Claim(
             would_change="Batch norm, or an optimizer that adapts its steps: neither was tried here.",
             figure="judging/learning_curves",
             samples=_drawback,
+            answer=Clause(
+                "the mean is a drawback: shifted towards zero, ReLU trains faster",
+                "the mean is no drawback: shifted towards zero, ReLU trains no faster",
+            ),
         ),
     ),
 )

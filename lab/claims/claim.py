@@ -7,7 +7,7 @@ seeds of their own, and judged on others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lab.claims.evidence import Evidence, Reading
@@ -32,7 +32,8 @@ class Sample:
 
     None where a member of the pair failed, was cancelled, diverged, or is undefined. `sesoi` replaces the part's own.
     `proportion` says that the values are 0 or 1 and their mean a share of networks; `exact` that the one value is
-    mathematics, not a sample: it has no spread, and needs no replicates.
+    mathematics, not a sample: it has no spread, and needs no replicates. `made_of` are the numbers that a value, or the
+    mean of all, was made from, by what each is: for a reader who works it out again.
     """
 
     label: str
@@ -40,6 +41,18 @@ class Sample:
     sesoi: float | None = None
     proportion: bool = False
     exact: bool = False
+    made_of: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """What a claim's answer says of a part: `so` where it is supported, `not_so` where it is refuted, each to be put
+    after "it is open whether" as well. `said` tells whether the claim's own sentence says it; the rest is told besides.
+    """
+
+    so: str
+    not_so: str
+    said: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,8 @@ class Part:
     """One statement of a claim. It holds where all its samples bear it out.
 
     `effect` says what the number is, in words and units; `sesoi` is the smallest effect of interest. `figure` is the
-    key of an experiment and the name of its figure, `key/name`; empty where numbers alone show it.
+    key of an experiment and the name of its figure, `key/name`; empty where numbers alone show it. A part without an
+    `answer` is left out of the claim's.
     """
 
     name: str
@@ -59,6 +73,7 @@ class Part:
     would_change: str
     figure: str
     samples: Callable[[Evidence], list[Sample]]
+    answer: Clause | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.claim import Asked, Claim, Clause, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, each, log_ratio, minus, only, somewhere
 from lab.claims.settings import EPOCHS, JUDGED, TUNED, activation, on_digits
 from lab.claims.tuning import JUDGING_SEED, RATE, SCORE, TUNING_SEED, judging, tuned
@@ -149,6 +149,10 @@ CLAIM = Claim(
             would_change="Nothing: it is algebra.",
             figure="",
             samples=_collapses,
+            answer=Clause(
+                "a network without activations computes an affine function, however deep",
+                "a network without activations does not compute an affine function",
+            ),
         ),
         Part(
             name="does_not",
@@ -198,6 +202,11 @@ CLAIM = Claim(
             would_change="A data set like XOR.",
             figure="digits/learning_curves",
             samples=_useless,
+            answer=Clause(
+                "on digits it loses more than ten points of accuracy",
+                "on digits it loses less than ten points of accuracy",
+                said=False,
+            ),
         ),
         Part(
             name="same_training",
@@ -212,6 +221,10 @@ CLAIM = Claim(
             would_change="An initialization that keeps the product of the layers' matrices at the scale of one.",
             figure="tuning/learning_curves",
             samples=_same_training,
+            answer=Clause(
+                "depth makes no difference to how it trains",
+                "depth makes a difference to how it trains",
+            ),
         ),
     ),
 )

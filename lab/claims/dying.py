@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.claim import Asked, Claim, Clause, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, minus
 from lab.claims.lives import DEATHS, DIED, REVIVALS, REVIVED, came_back, died
 from lab.claims.settings import EPOCHS, JUDGED, PROBE, TUNED, on_digits
@@ -165,6 +165,10 @@ CLAIM = Claim(
             "it on.",
             figure="adam/dead_fraction",
             samples=_dies,
+            answer=Clause(
+                "ReLU units die in training at learning rates within a factor of ten of the best one",
+                "ReLU units hardly die in training at learning rates within a factor of ten of the best one",
+            ),
         ),
         Part(
             name="tuned_descent",
@@ -200,6 +204,11 @@ CLAIM = Claim(
             would_change="Learning rates that are all small.",
             figure="adam/dead_fraction",
             samples=_by_rate,
+            answer=Clause(
+                "how many die depends on the learning rate",
+                "how many die depends little on the learning rate",
+                said=False,
+            ),
         ),
         Part(
             name="controls",
@@ -213,6 +222,11 @@ CLAIM = Claim(
             would_change="Learning rates large enough to drive ELU's inputs below what the number type holds.",
             figure="adam/dead_fraction",
             samples=_controls,
+            answer=Clause(
+                "units of leaky ReLU and ELU are spared",
+                "units of leaky ReLU or ELU die as well",
+                said=False,
+            ),
         ),
         Part(
             name="normalized",
@@ -238,6 +252,10 @@ CLAIM = Claim(
             would_change="A network of one hidden layer.",
             figure="adam/dead_fraction",
             samples=_comes_back,
+            answer=Clause(
+                "a dead unit never comes back",
+                "more than a tenth of the dead units come back",
+            ),
         ),
         Part(
             name="initialization",
@@ -265,6 +283,11 @@ CLAIM = Claim(
             would_change="A setting in which leaky ReLU trains on where ReLU has lost its units.",
             figure="adam/learning_curves",
             samples=_hurts,
+            answer=Clause(
+                "it costs accuracy",
+                "it costs no accuracy to speak of",
+                said=False,
+            ),
         ),
     ),
 )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.claim import Asked, Claim, Clause, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, Results, each, log_ratio, minus, somewhere
 from lab.claims.gradients import DEPTH, FAR, NEAR, log_factor
 from lab.claims.lives import DEATHS, DIED, died
@@ -197,6 +197,10 @@ _PARTS = (
         would_change="Adam at high learning rates: units die there (C6, normalized).",
         figure="rates/dead_fraction",
         samples=lambda evidence: _death(evidence, "batch"),
+        answer=Clause(
+            "with batch norm before ReLU no units die over a decade of learning rates",
+            "with batch norm before ReLU units die all the same",
+        ),
     ),
     Part(
         name="death_by_batch",
@@ -209,6 +213,11 @@ _PARTS = (
         would_change="Smaller learning rates, or no batches as small as eight.",
         figure="batches/dead_fraction",
         samples=_death_by_batch,
+        answer=Clause(
+            "no units die whatever the batch size",
+            "at some batch sizes units die",
+            said=False,
+        ),
     ),
     Part(
         name="spared",
@@ -233,6 +242,10 @@ _PARTS = (
         would_change="The norm after the activation, which centres what is handed on.",
         figure="start/mean_activation",
         samples=_centred,
+        answer=Clause(
+            "ReLU's outputs have mean zero with it",
+            "ReLU's outputs keep a mean that is not zero",
+        ),
     ),
     Part(
         name="scale",
@@ -248,6 +261,10 @@ _PARTS = (
         would_change="Shallow networks, where few factors multiply, or residual connections.",
         figure="start/gradient_flow",
         samples=_scale,
+        answer=Clause(
+            "gradients keep their scale from layer to layer with it",
+            "gradients do not keep their scale from layer to layer",
+        ),
     ),
     Part(
         name="trains",
@@ -261,6 +278,11 @@ _PARTS = (
         would_change="Shallow networks, or an initialization that already keeps the signal's scale.",
         figure="tuning/learning_curves",
         samples=lambda evidence: _trains(evidence, "batch"),
+        answer=Clause(
+            "deep networks train faster with it, whatever the activation",
+            "not all deep networks train faster with it",
+            said=False,
+        ),
     ),
     Part(
         name="faster_steps",

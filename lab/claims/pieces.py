@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
 
-from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.claim import Asked, Claim, Clause, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, each, somewhere
 from lab.claims.settings import JUDGED, TUNED, activation
 from lab.claims.tuning import JUDGING_SEED, RATE, TUNING_SEED, judging, tuned
 from lab.spec import DatasetSpec, ExperimentSpec, NetworkSpec, RecordingSpec, TrainingSpec
+from lab.statistics import Values
 from lab.theory.gaussian import Array
 
 Function = Callable[[Array], Array]
@@ -125,7 +127,8 @@ def _like_riemann(_: Evidence) -> list[Sample]:
 
 def _exact(told: str, made: Callable[[Function, int], Function], name: str) -> Sample:
     function = FUNCTIONS[name]
-    return Sample(told, {0: rate(SIZES, [_rms(made(function, n), function) for n in SIZES])}, exact=True)
+    errors = [_rms(made(function, n), function) for n in SIZES]
+    return Sample(told, {0: rate(SIZES, errors)}, exact=True, made_of=_told(SIZES, errors))
 
 
 def _trained(evidence: Evidence) -> list[Sample]:
@@ -137,11 +140,21 @@ def _trained(evidence: Evidence) -> list[Sample]:
         # The test loss is a mean square: its root has half its slope.
         return rate(widths, [math.sqrt(loss) for loss in losses])
 
-    def losses(function: str, width: int) -> Any:
+    def losses(function: str, width: int) -> Values:
         results, arm = somewhere(evidence, "judging", "relu", function=function, width=width)
         return results.values[_TEST_LOSS].get(arm.position, {})
 
-    return [Sample(f, each(exponent, *(losses(f, width) for width in widths))) for f in functions if f != EXACTLY_DRAWN]
+    def sample(function: str) -> Sample:
+        found = [losses(function, width) for width in widths]
+        # Of the geometric means over networks the exponent is the mean of the networks' own.
+        errors = [geometric_mean(known) if (known := [math.sqrt(x) for x in of.values() if x]) else 0 for of in found]
+        return Sample(function, each(exponent, *found), made_of=_told(widths, errors))
+
+    return [sample(function) for function in functions if function != EXACTLY_DRAWN]
+
+
+def _told(sizes: Sequence[int], errors: Sequence[float]) -> dict[str, float]:
+    return {f"error at N = {n}": error for n, error in zip(sizes, errors, strict=True) if error}
 
 
 CLAIM = Claim(
@@ -164,6 +177,10 @@ CLAIM = Claim(
             "dimension.",
             figure="",
             samples=_interpolated,
+            answer=Clause(
+                "N ReLU units can approximate a function of one input with an error that falls as N^-2",
+                "the error of N ReLU units does not fall as N^-2",
+            ),
         ),
         Part(
             name="fits",
@@ -188,6 +205,10 @@ CLAIM = Claim(
             would_change="Nothing: it is arithmetic.",
             figure="",
             samples=_like_riemann,
+            answer=Clause(
+                "a Riemann sum's error falls as fast",
+                "a Riemann sum is the lesser likeness: its error falls more slowly",
+            ),
         ),
         Part(
             name="trained",
@@ -201,6 +222,11 @@ CLAIM = Claim(
             would_change="A method that places the bends, or much longer training.",
             figure="",
             samples=_trained,
+            answer=Clause(
+                "training finds such networks",
+                "training does not find networks as good as these",
+                said=False,
+            ),
         ),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.claim import Asked, Claim, Clause, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, each, minus, only
 from lab.claims.lives import DIED, REVIVALS, REVIVED, came_back
 from lab.claims.settings import EPOCHS, JUDGED, PROBE, TUNED, on_digits
@@ -115,6 +115,10 @@ CLAIM = Claim(
             would_change="Weights so large that the derivative rounds to zero.",
             figure="judging/dead_fraction",
             samples=_live,
+            answer=Clause(
+                "no unit of sigmoid and tanh is dead where the network learns",
+                "some units of sigmoid or tanh are dead even where the network learns",
+            ),
         ),
         Part(
             name="saturate",
@@ -128,6 +132,10 @@ CLAIM = Claim(
             would_change="Smaller steps.",
             figure="high/comparison",
             samples=_saturate,
+            answer=Clause(
+                "they saturate at a learning rate far too high",
+                "they hardly saturate even at a learning rate far too high",
+            ),
         ),
         Part(
             name="at_any_rate",
@@ -142,6 +150,10 @@ CLAIM = Claim(
             would_change="Learning rates at which the weights stay moderate.",
             figure="high/dead_fraction",
             samples=_at_any_rate,
+            answer=Clause(
+                "they do not die at learning rates that are too high",
+                "they do die at learning rates that are too high",
+            ),
         ),
         Part(
             name="precision",
@@ -168,6 +180,11 @@ CLAIM = Claim(
             would_change="Layers below that go on learning.",
             figure="high/dead_fraction",
             samples=_revival,
+            answer=Clause(
+                "units that died so come back",
+                "units that died so hardly ever come back",
+                said=False,
+            ),
         ),
     ),
 )

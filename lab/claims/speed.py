@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.claim import Asked, Claim, Clause, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, log_ratio, mean_of, minus, somewhere
 from lab.claims.settings import EPOCHS, JUDGED, TUNED, activation, on_digits
 from lab.claims.tuning import RATE, SCORE, TUNING_SEED, judging, tuned
@@ -165,6 +165,10 @@ CLAIM = Claim(
             would_change="Normalization, larger weights at the start, or very many more steps.",
             figure="tuning/comparison",
             samples=_deep,
+            answer=Clause(
+                "tanh trains faster than sigmoid in deep networks",
+                "tanh does not always train faster than sigmoid in deep networks",
+            ),
         ),
         Part(
             name="shallow",
@@ -177,6 +181,10 @@ CLAIM = Claim(
             would_change="An optimizer that adapts its steps to each weight.",
             figure="tuning/comparison",
             samples=_shallow,
+            answer=Clause(
+                "tanh trains faster than sigmoid with one hidden layer",
+                "tanh trains no faster than sigmoid with one hidden layer",
+            ),
         ),
         Part(
             name="mean_helps",
@@ -203,6 +211,11 @@ CLAIM = Claim(
             would_change="Smaller learning rates.",
             figure="tuning/comparison",
             samples=_mean_helps_shallow,
+            answer=Clause(
+                "at equal slope a mean of zero helps a network with one hidden layer",
+                "at equal slope a mean of zero does not help a network with one hidden layer",
+                said=False,
+            ),
         ),
         Part(
             name="mean_is_all",
@@ -215,6 +228,10 @@ CLAIM = Claim(
             would_change="Weights four times as large for the centred sigmoid, which make the two alike.",
             figure="tuning/comparison",
             samples=_mean_is_all,
+            answer=Clause(
+                "the mean of zero is the reason: sigmoid - 1/2 trains as tanh does",
+                "the mean of zero is not the whole reason: sigmoid - 1/2 has it too and does not train as tanh does",
+            ),
         ),
         Part(
             name="mean_before_slope",
@@ -227,6 +244,11 @@ CLAIM = Claim(
             would_change="An initialization in which the slope is made up for by the weights.",
             figure="tuning/comparison",
             samples=_mean_before_slope,
+            answer=Clause(
+                "in deep networks the mean matters more than the slope",
+                "in deep networks the mean does not matter more than the slope",
+                said=False,
+            ),
         ),
         Part(
             name="mean_before_slope_shallow",

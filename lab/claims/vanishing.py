@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from lab.claims.claim import Asked, Claim, Effort, Part, Sample, Stage
+from lab.claims.claim import Asked, Claim, Clause, Effort, Part, Sample, Stage
 from lab.claims.evidence import Evidence, Reading, Results, each, log, minus
 from lab.claims.gradients import DEPTH, FAR, NEAR, log_factor
 from lab.claims.settings import EPOCHS, JUDGED, START, on_digits
@@ -140,6 +140,10 @@ CLAIM = Claim(
             would_change="Weights whose variance is large enough to make up for the slope.",
             figure="usual/gradient_flow",
             samples=_vanishes,
+            answer=Clause(
+                "a sigmoid network's gradients vanish with depth at the usual initializations",
+                "a sigmoid network's gradients do not vanish at all of the usual initializations",
+            ),
         ),
         Part(
             name="as_predicted",
@@ -168,6 +172,10 @@ CLAIM = Claim(
             would_change="A gradient that at least halves a layer in spite of such weights.",
             figure="critical/gradient_flow",
             samples=_whatever_the_weights,
+            answer=Clause(
+                "they vanish whatever its weights and normalization, so the bound of 1/4 is the reason",
+                "the bound of 1/4 alone is not the reason: with larger weights or batch norm they do not vanish",
+            ),
         ),
         Part(
             name="relu_is_spared",
@@ -182,6 +190,11 @@ CLAIM = Claim(
             would_change="An initialization with larger weights, where tanh saturates and ReLU does not.",
             figure="usual/gradient_flow",
             samples=_relu_is_spared,
+            answer=Clause(
+                "they shrink less there than tanh's",
+                "they shrink no less there than tanh's",
+                said=False,
+            ),
         ),
         Part(
             name="relu_keeps",
@@ -194,6 +207,10 @@ CLAIM = Claim(
             would_change="He's initialization, sigma_w^2 = 2, at which ReLU's factor is 1.",
             figure="usual/gradient_flow",
             samples=_relu_keeps,
+            answer=Clause(
+                "ReLU's gradients do not vanish at PyTorch's default initialization",
+                "ReLU's gradients do not keep their scale at PyTorch's default initialization either",
+            ),
         ),
         Part(
             name="stays",

@@ -29,13 +29,22 @@ class Verdict(Enum):
     INCONCLUSIVE = "inconclusive"
 
 
+class Standing(Enum):
+    """Of a claim as it is commonly said."""
+
+    HOLDS = "holds"
+    IN_PART = "holds in part"
+    FAILS = "does not hold"
+    OPEN = "open"
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One sample's numbers. `estimate` is None where there is nothing to estimate; `reason` says why a verdict is
+    """One sample with its numbers. `missing` counts its values that are None; `reason` says why a verdict is
     inconclusive, or what the interval cannot show.
     """
 
-    label: str
+    sample: Sample
     estimate: Estimate
     missing: int
     sesoi: float
@@ -79,11 +88,11 @@ def judge_sample(sample: Sample, *, direction: Direction, sesoi: float, level: f
     spread = _spread(sample, known, level)
     reason = "" if sample.exact else _says_nothing(len(known), missing)
     if reason or spread.low is None or spread.high is None:
-        return Judged(sample.label, spread, missing, sesoi, Verdict.INCONCLUSIVE, reason or spread.note)
+        return Judged(sample, spread, missing, sesoi, Verdict.INCONCLUSIVE, reason or spread.note)
     verdict = _decide(spread.low, spread.high, direction, sesoi)
     undecided = "the interval reaches across the smallest effect of interest"
     reason = undecided if verdict is Verdict.INCONCLUSIVE else _told(spread, known, sample)
-    return Judged(sample.label, spread, missing, sesoi, verdict, reason)
+    return Judged(sample, spread, missing, sesoi, verdict, reason)
 
 
 def together(verdicts: Sequence[Verdict]) -> Verdict:
@@ -93,6 +102,18 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
     if verdicts and all(verdict is Verdict.SUPPORTED for verdict in verdicts):
         return Verdict.SUPPORTED
     return Verdict.INCONCLUSIVE
+
+
+def standing(judged: JudgedClaim) -> Standing:
+    """Of the parts that the claim's sentence says: in part where one is supported and another refuted; open where
+    nothing is refuted, or nothing supported, but not all is decided.
+    """
+    verdicts = {part.verdict for part in judged.parts if part.part.answer and part.part.answer.said}
+    if {Verdict.SUPPORTED, Verdict.REFUTED} <= verdicts:
+        return Standing.IN_PART
+    if Verdict.INCONCLUSIVE in verdicts:
+        return Standing.OPEN
+    return Standing.HOLDS if Verdict.SUPPORTED in verdicts else Standing.FAILS
 
 
 def _judge_part(part: Part, evidence: Evidence | None, n_parts: int) -> JudgedPart:

@@ -54,6 +54,8 @@ def test_a_page_has_the_verdicts_the_numbers_and_what_anyone_needs_to_ask_again(
 
     page = (tmp_path / "pages" / "C2.md").read_text()
     assert "[C2](C2.md)" in index.read_text()
+    for text in (page, index.read_text()):
+        assert f"**Open.** {verdict['answer'].removeprefix('Open. ')}" in text
     for part in verdict["parts"]:
         for text in (part["statement"], part["sentence"], part["would_change"], part["verdict"]):
             assert text in page

@@ -25,7 +25,13 @@ def test_a_claim_runs_to_its_verdict(lab_up: Up, lab: Lab) -> None:
     answer = lab.verdict("C2")
     verdicts = {part["name"]: part["verdict"] for part in answer["parts"]}
     assert shown.exit_code == 0, shown.output
-    for text in ("C2: ReLU looks linear", "REFUTED", "SUPPORTED", "relu(-1) + relu(1)"):
+    for text in (
+        "C2: ReLU looks linear",
+        "ReLU scales as a linear function does",
+        "REFUTED",
+        "SUPPORTED",
+        "relu(-1) + relu(1)",
+    ):
         assert text in shown.stdout
     assert answer["complete"], answer["missing"]
     # The number of bends may want more than five networks; what is algebra does not.
@@ -87,12 +93,26 @@ def test_what_is_missing_is_shown() -> None:
         "level": 0.99,
         "numbers": [nothing | {"label": "relu", "verdict": "inconclusive", "note": "5 of 5 are missing"}],
     }
-    answer = {"claim": "C4", "sentence": "It is.", "complete": False, "missing": ["a run"], "experiments": [{}]}
+    answer = {
+        "claim": "C4",
+        "sentence": "It is.",
+        "answer": "Open.",
+        "complete": False,
+        "missing": ["a run"],
+        "experiments": [{}],
+    }
 
     console = Console(width=200)
     with console.capture() as captured:
         console.print(claim_tables.verdict(answer | {"parts": [part]}))
 
     shown = captured.get()
-    for text in ("not run to its end", "Missing: a run.", "0 (5 missing)", "5 of 5 are missing", "INCONCLUSIVE"):
+    for text in (
+        "Open.",
+        "not run to its end",
+        "Missing: a run.",
+        "0 (5 missing)",
+        "5 of 5 are missing",
+        "INCONCLUSIVE",
+    ):
         assert text in shown

@@ -56,6 +56,7 @@ def test_a_claim_that_nobody_has_run_is_inconclusive_and_says_so(sqlite_client: 
     found = verdict(sqlite_client)
 
     assert verdicts(found) == {"inconclusive"}
+    assert found["answer"] == "Open. There are no results yet."
     assert not found["complete"]
     assert "measuring, usual: has not been asked for" in found["missing"]
 
@@ -77,6 +78,11 @@ def test_a_claim_is_asked_and_judged_by_what_was_found(client: FlaskClient, data
     assert by_name["vanishes"]["verdict"] == "supported"
     assert by_name["vanishes"]["numbers"][0]["mean"] == pytest.approx(1.386, abs=1e-3)
     assert "zero variance" in by_name["vanishes"]["sentence"]
+    for number in by_name["vanishes"]["numbers"]:
+        effects = [each["effect"] for each in number["effects"]]
+        assert len(effects) == number["n"]
+        assert sum(effects) / len(effects) == pytest.approx(number["mean"])
+    assert (found["standing"], found["answer"].partition(". ")[0]) == ("holds in part", "Holds in part")
     assert by_name["as_predicted"]["verdict"] == "refuted"
     assert client.get(by_name["vanishes"]["figure"]).status_code == 200
 

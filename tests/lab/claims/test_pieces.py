@@ -73,3 +73,17 @@ def test_trained_networks_are_judged_by_the_exponent_of_their_error(exponent: fl
         "like_riemann": Verdict.REFUTED,
         "trained": verdict,
     }
+
+
+def test_every_exponent_can_be_worked_out_again_from_the_errors_it_was_made_of() -> None:
+    def loss(_: object, arm: Arm, replicate: int) -> float:
+        return math.exp(0.1 * (replicate % 3) - 3 * math.log(arm.network.width))
+
+    for part in judge(CLAIM, evidence_of(CLAIM, "full", loss)).parts:
+        for number in part.numbers:
+            sizes = [float(told.rpartition(" ")[2]) for told in number.sample.made_of]
+            errors = list(number.sample.made_of.values())
+            ends = math.log(errors[-1] / errors[0]) / math.log(sizes[-1] / sizes[0])
+            assert len(errors) == 5
+            assert number.estimate.mean == pytest.approx(-ends, abs=0.05)
+            assert number.estimate.mean == pytest.approx(rate(tuple(map(int, sizes)), errors))
