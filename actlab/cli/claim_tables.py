@@ -18,7 +18,7 @@ STYLES = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 
 def claims(items: Sequence[Json], verdicts: Mapping[str, Json]) -> RenderableType:
     """One line a claim: how it stands, and how many of its parts came out how."""
-    table = _table("claim", "what is said", "which", *VERDICTS, "by")
+    table = _table("claim", "what is said", "how it stands", *VERDICTS, "by")
     for item in items:
         found = verdicts[item["name"]]
         count = Counter(part["verdict"] for part in found["parts"])
@@ -62,7 +62,8 @@ def interval(number: Json) -> str:
 
 def _by(found: Json) -> str:
     if found["complete"]:
-        return f"{found['effort']} run, {len(found['experiments'])} experiments"
+        n = len(found["experiments"])
+        return f"{found['effort']} run, {n} experiment{'' if n == 1 else 's'}"
     return "not run to its end" if found["experiments"] else "not run yet"
 
 

@@ -48,6 +48,8 @@ def _index(claims: Sequence[Json], verdicts: Mapping[str, Json], took_s: float) 
     yield "# The claims, and what is so\n"
     yield f"Made by `make claims` ({efforts}) in {took_s / 60:.0f} min. Every page has the numbers, the rule behind its"
     yield "verdicts, and the exact requests, so that anyone can ask again.\n"
+    yield "Training amplifies the last digit: on another kind of processor the same requests make other networks,"
+    yield "numbers move within their intervals, and a verdict near its threshold may change.\n"
     for claim in claims:
         yield f"## [{claim['name']}]({claim['name']}.md): {claim['sentence']}\n"
         yield f"{_answer(verdicts[claim['name']])}\n"
@@ -99,7 +101,7 @@ def _part(part: Json) -> Iterator[str]:
     for number in part["numbers"]:
         if number["made_of"]:
             made_of = "; ".join(f"{each['label']}: {each['value']:.4g}" for each in number["made_of"])
-            yield f"\nMade of, for {number['label']}: {made_of}."
+            yield f"\n{number['label']} is worked out from: {made_of}."
 
 
 def _number(number: Json) -> str:

@@ -203,8 +203,8 @@ CLAIM = Claim(
             figure="digits/learning_curves",
             samples=_useless,
             answer=Clause(
-                "on digits it loses more than ten points of accuracy",
-                "on digits it loses less than ten points of accuracy",
+                "on digits it loses more than ten points of accuracy to ReLU",
+                "on digits it loses less than ten points of accuracy to ReLU",
                 said=False,
             ),
         ),

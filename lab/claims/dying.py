@@ -284,8 +284,8 @@ CLAIM = Claim(
             figure="adam/learning_curves",
             samples=_hurts,
             answer=Clause(
-                "it costs accuracy",
-                "it costs no accuracy to speak of",
+                "their dying costs accuracy",
+                "their dying costs no accuracy to speak of",
                 said=False,
             ),
         ),

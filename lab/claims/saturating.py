@@ -182,7 +182,7 @@ CLAIM = Claim(
             samples=_revival,
             answer=Clause(
                 "units that died so come back",
-                "units that died so hardly ever come back",
+                "few units that died so come back",
                 said=False,
             ),
         ),

@@ -198,6 +198,11 @@ CLAIM = Claim(
             would_change="Batch norm before the activation, or biases that take the constant away.",
             figure="",
             samples=_mean_helps,
+            answer=Clause(
+                "at equal slope a mean of zero makes deep networks train faster",
+                "at equal slope a mean of zero does not help every deep network",
+                said=False,
+            ),
         ),
         Part(
             name="mean_helps_shallow",

@@ -191,8 +191,8 @@ CLAIM = Claim(
             figure="usual/gradient_flow",
             samples=_relu_is_spared,
             answer=Clause(
-                "they shrink less there than tanh's",
-                "they shrink no less there than tanh's",
+                "ReLU's gradients shrink less than tanh's at PyTorch's default initialization",
+                "ReLU's gradients shrink no less than tanh's at PyTorch's default initialization",
                 said=False,
             ),
         ),

@@ -71,7 +71,7 @@ def test_an_answer_says_what_is_so_what_is_not_and_what_is_open() -> None:
     assert answer(a_claim(dies=Verdict.SUPPORTED, for_good=Verdict.REFUTED, by_rate=Verdict.SUPPORTED)) == (
         "Holds in part. ReLU units die in training at learning rates within a factor of ten of the best one; how many "
         "die depends on the learning rate. But more than a tenth of the dead units come back. It is open whether units "
-        "of leaky ReLU and ELU are spared; whether it costs accuracy."
+        "of leaky ReLU and ELU are spared; whether their dying costs accuracy."
     )
     assert answer(a_claim(dies=Verdict.REFUTED)).startswith("Open. ReLU units hardly die in training")
 
