@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Response, jsonify, request, url_for
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from lab.errors import Conflict, FieldError, InvalidRequest, LabError, NotFound, Unavailable
+from lab.errors import Conflict, FieldError, InvalidRequest, NotFound
 from lab.forecast import Load, forecast
 from lab.plan import Plan, plan
 from lab.spec import ExperimentSpec, request_digest
@@ -25,7 +22,7 @@ from service.rendering import arm_json, event_json, experiment_json, plan_json
 from service.schemas import ChangeSchema, ExperimentSchema, ReplicatesSchema
 from service.waking import wake
 from store import deletions, pace, replicates, retries, submissions, work
-from store.database import CommitUnknown
+from store.commits import keep, keep_once
 from store.history import history
 from store.models import Experiment
 from store.submissions import ExperimentFilters
@@ -36,8 +33,6 @@ blueprint = Blueprint(
 
 # Each takes some milliseconds: a request takes a second or two.
 _MOST_CANCELLED = 200
-
-Done = TypeVar("Done")
 
 
 @blueprint.route("", methods=["POST"])
@@ -51,16 +46,18 @@ def submit(spec: ExperimentSpec, query: dict[str, Any], headers: dict[str, Any])
     planned = plan(spec, limits())
     if query["dry_run"]:
         return jsonify(DryRunAnswer().dump(_dry_run(spec, planned)))
-    try:
-        with parts().database.writing() as session:
-            experiment = submissions.submit(session, spec, planned, owner=bearer().name, idempotency_key=headers["key"])
-            _check_same(experiment, spec, headers["key"])
-            check_quotas(session)
-            counts = submissions.counts_when_new(experiment) or submissions.counts(session, experiment.id)
-            answer = experiment_json(experiment, counts)
-    except CommitUnknown:
-        if not _is_kept(answer["id"]):
-            raise
+
+    def write(session: Session) -> dict[str, Any]:
+        experiment = submissions.submit(session, spec, planned, owner=bearer().name, idempotency_key=headers["key"])
+        _check_same(experiment, spec, headers["key"])
+        check_quotas(session)
+        counts = submissions.counts_when_new(experiment) or submissions.counts(session, experiment.id)
+        return experiment_json(experiment, counts)
+
+    def is_kept(session: Session, made: dict[str, Any]) -> bool:
+        return submissions.are_kept(session, [made["id"]])
+
+    answer = keep_once(parts().database, write, is_kept=is_kept)
     return _queued(answer, answer["plan"]["stacks"])
 
 
@@ -117,7 +114,7 @@ def change(given: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
         experiment = submissions.change(session, str(experiment_id), **given)
         return experiment_json(experiment, submissions.counts(session, experiment.id))
 
-    return _kept(write)
+    return keep(parts().database, write)
 
 
 @blueprint.route("/cancel", methods=["POST"])
@@ -147,7 +144,7 @@ def cancel(experiment_id: Any) -> dict[str, Any]:
         experiment = submissions.cancel(session, str(experiment_id))
         return experiment_json(experiment, submissions.counts(session, experiment.id))
 
-    return _kept(write)
+    return keep(parts().database, write)
 
 
 @blueprint.route("/<uuid:experiment_id>/retry", methods=["POST"])
@@ -162,7 +159,7 @@ def retry(experiment_id: Any) -> Any:
         return experiment_json(experiment, submissions.counts(session, experiment.id)), n_stacks
 
     # Asked of what was queued by the first, the second finds nothing that has ended.
-    return _queued(*_kept(write, already=(Conflict,)))
+    return _queued(*keep(parts().database, write, already=(Conflict,)))
 
 
 @blueprint.route("/<uuid:experiment_id>/replicates", methods=["POST"])
@@ -180,7 +177,7 @@ def extend(given: dict[str, Any], experiment_id: Any) -> Any:
         check_quotas(session)
         return experiment_json(experiment, submissions.counts(session, experiment.id)), n_stacks
 
-    return _queued(*_kept(write))
+    return _queued(*keep(parts().database, write))
 
 
 @blueprint.route("/<uuid:experiment_id>/history", methods=["GET"])
@@ -198,7 +195,7 @@ def show_history(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
 @blueprint.response(204)
 def delete(experiment_id: Any) -> None:
     """Delete an experiment with all its results. It is gone at once; its work stops and its rows go soon after."""
-    _kept(partial(deletions.delete, experiment_id=str(experiment_id)), already=(NotFound,))
+    keep(parts().database, partial(deletions.delete, experiment_id=str(experiment_id)), already=(NotFound,))
 
 
 def _render(experiment_id: str) -> bytes:
@@ -217,38 +214,16 @@ def _cancelled(experiment_id: str) -> bool:
     gone, is none of them.
     """
     try:
-        _kept(partial(submissions.cancel, experiment_id=experiment_id))
+        keep(parts().database, partial(submissions.cancel, experiment_id=experiment_id))
     except (Conflict, NotFound):
         return False
     return True
-
-
-def _kept(write: Callable[[Session], Done], *, already: tuple[type[LabError], ...] = ()) -> Done:
-    """What `write` returns, once it is on record. Where the answer to its commit was lost it is made once more, and
-    must come to the same; or it raises one of `already`, which says that it was kept the first time.
-    """
-    try:
-        with parts().database.writing() as session:
-            done = write(session)
-    except CommitUnknown:
-        with suppress(*already), parts().database.writing() as session:
-            write(session)
-    return done
 
 
 def _queued(answer: dict[str, Any], n_stacks: int) -> Any:
     """What is said of work that was queued, once workers have been told."""
     wake(n_stacks)
     return answer, {"Location": url_for("experiments.get", experiment_id=answer["id"])}
-
-
-def _is_kept(experiment_id: str) -> bool:
-    """False also where that cannot be found out."""
-    try:
-        with parts().database.reading() as session:
-            return submissions.is_kept(session, experiment_id)
-    except (SQLAlchemyError, Unavailable):
-        return False
 
 
 def _check_same(experiment: Experiment, spec: ExperimentSpec, key: str | None) -> None:

@@ -82,9 +82,10 @@ def drafted(spec: ExperimentSpec, plan: Plan) -> Experiment:
     return Experiment(**_columns(spec, plan))
 
 
-def is_kept(session: Session, experiment_id: str) -> bool:
-    """Whether the experiment is on record."""
-    return session.scalar(sa.select(Experiment.id).where(Experiment.id == experiment_id)) is not None
+def are_kept(session: Session, experiment_ids: Sequence[str]) -> bool:
+    """Whether all of the experiments are on record."""
+    found = sa.select(sa.func.count()).where(Experiment.id.in_(experiment_ids))
+    return session.scalar(found) == len(experiment_ids)
 
 
 def find_by_key(session: Session, owner: str, key: str) -> Experiment | None:

@@ -33,8 +33,8 @@ MUTATIONS = {
     ),
     "202 before the commit": (
         "service/experiments.py",
-        "        with parts().database.writing() as session:\n            experiment = submissions.submit(",
-        "        with _later(parts().database) as session:\n            experiment = submissions.submit(",
+        "    answer = keep_once(parts().database, write, is_kept=is_kept)",
+        "    with _later(parts().database) as session:\n        answer = write(session)",
         ["tests/faults/test_submitting.py", "-k", "sqlite"],
     ),
 }

@@ -1,0 +1,54 @@
+"""Writes whose commit may go unheard: where its answer was lost, what it was to keep is made sure of before anybody is
+told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from lab.errors import LabError, Unavailable
+from store.database import CommitUnknown, Database
+
+Done = TypeVar("Done")
+
+
+def keep(database: Database, write: Callable[[Session], Done], *, already: tuple[type[LabError], ...] = ()) -> Done:
+    """What `write` returns, once it is on record. Where the answer to its commit was lost it is made once more, and
+    must come to the same; or it raises one of `already`, which says that it was kept the first time.
+    """
+    try:
+        with database.writing() as session:
+            done = write(session)
+    except CommitUnknown:
+        with suppress(*already), database.writing() as session:
+            write(session)
+    return done
+
+
+def keep_once(
+    database: Database, write: Callable[[Session], Done], *, is_kept: Callable[[Session, Done], bool]
+) -> Done:
+    """What `write` returns, where it is on record: for what would be there twice if it were made once more. Where the
+    answer to its commit was lost it is looked for. Raises CommitUnknown where it is not there, or cannot be seen.
+    """
+    try:
+        with database.writing() as session:
+            done = write(session)
+    except CommitUnknown:
+        if not _is_seen(database, lambda session: is_kept(session, done)):
+            raise
+    return done
+
+
+def _is_seen(database: Database, look: Callable[[Session], bool]) -> bool:
+    """False also where that cannot be found out."""
+    try:
+        with database.reading() as session:
+            return look(session)
+    except (SQLAlchemyError, Unavailable):
+        return False
