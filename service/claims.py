@@ -54,11 +54,7 @@ def ask(given: dict[str, Any], claim: str) -> Any:
     """
     known = _known(claim)
     with parts().database.writing() as session:
-        progress = (
-            rounds.under_way(session, known, given["effort"])
-            if given["round"] is None
-            else rounds.of_round(session, known, given["round"])
-        )
+        progress = rounds.to_go_on_with(session, known, given["effort"], given["round"])
         asked = [
             submissions.submit(session, spec, plan(spec, limits()), owner=bearer().name)
             for spec in rounds.requests(known, progress)

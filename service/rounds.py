@@ -105,8 +105,13 @@ def of_round(session: Session, claim: Claim, round_id: str) -> Progress:
     raise NotFound(f"There is no round {shown(round_id)} of {claim.name}.")
 
 
-def under_way(session: Session, claim: Claim, effort: Effort) -> Progress:
-    """Of the newest round; of a new one where there is none, or where nothing more will come of it."""
+def to_go_on_with(session: Session, claim: Claim, effort: Effort, round_id: str | None) -> Progress:
+    """Of the round that is named; otherwise of the newest, and of a new one where there is none, or where nothing more
+    will come of it. Who asks at the same moment waits for the end of this transaction. Raises NotFound.
+    """
+    rounds.wait_for_turn(session, claim.name)
+    if round_id is not None:
+        return of_round(session, claim, round_id)
     for of in _of_effort(session, claim, effort)[:1]:
         progress = follow(session, claim, of)
         if progress.is_under_way:

@@ -34,6 +34,12 @@ def begun(effort: Effort) -> Round:
     return Round(uuid.uuid4().hex[:12], effort)
 
 
+def wait_for_turn(session: Session, claim: str) -> None:
+    """Until the end of the transaction nobody else goes on with the claim. On SQLite nobody else writes anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"claim:{claim}"))))
+
+
 def tags(claim: str, of: Round) -> tuple[str, ...]:
     """What every experiment of the round carries."""
     return (f"claim:{claim}", f"effort:{of.effort}", f"round:{of.id}")

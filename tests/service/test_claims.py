@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from lab.claims import CLAIMS
@@ -100,6 +102,14 @@ def test_asking_again_while_a_round_is_under_way_submits_nothing(
     assert after["round"] != first["round"]
     assert len(after["submitted"]) == 4
     assert verdict(sqlite_client)["round"] == first["round"], "the new round has found nothing yet"
+
+
+def test_many_who_ask_at_once_begin_one_round(app: Flask) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: asked(app.test_client()), range(8)))
+
+    assert len({answer["round"] for answer in answers}) == 1
+    assert sorted(len(answer["submitted"]) for answer in answers) == [0] * 7 + [4]
 
 
 def test_a_cancelled_experiment_is_missed_and_a_new_round_can_be_asked(
