@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from flask import url_for
+from sqlalchemy.orm import Session
 
 from lab.claims import CLAIMS, wording
 from lab.claims.claim import EFFORTS, Claim, Effort, Part
@@ -23,6 +24,7 @@ from service.parts import limits, parts
 from service.rounds import Member, Progress
 from service.waking import wake
 from store import submissions
+from store.commits import keep_once
 from store.models import Experiment
 
 blueprint = Blueprint("claims", __name__, url_prefix="/v1/claims", description="What is said, and what is so.")
@@ -53,15 +55,21 @@ def ask(given: dict[str, Any], claim: str) -> Any:
     A round that has lost an experiment is not gone on with; one that is named is never left for another.
     """
     known = _known(claim)
-    with parts().database.writing() as session:
+
+    def write(session: Session) -> tuple[dict[str, Any], int]:
         progress = rounds.to_go_on_with(session, known, given["effort"], given["round"])
         asked = [
             submissions.submit(session, spec, plan(spec, limits()), owner=bearer().name)
             for spec in rounds.requests(known, progress)
         ]
         check_quotas(session)
-        answer = _round(known, progress, asked)
-    wake(sum(experiment.n_stacks for experiment in asked))
+        return _round(known, progress, asked), sum(experiment.n_stacks for experiment in asked)
+
+    def is_kept(session: Session, made: tuple[dict[str, Any], int]) -> bool:
+        return submissions.are_kept(session, made[0]["submitted"])
+
+    answer, n_stacks = keep_once(parts().database, write, is_kept=is_kept)
+    wake(n_stacks)
     return answer, {"Location": url_for("claims.verdict", claim=claim)}
 
 

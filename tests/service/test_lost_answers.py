@@ -58,3 +58,20 @@ def test_what_is_deleted_is_gone_though_the_answer_to_its_commit_was_lost(
 
     assert (broken, answer.status_code) == ([0], 204)
     assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(("kept", "status"), [(True, 202), (False, 503)])
+def test_a_claim_is_asked_for_once_though_the_answer_to_its_commit_was_lost(
+    app: Flask, client: FlaskClient, kept: bool, status: int
+) -> None:
+    path, body = "/v1/claims/C4/experiments", {"effort": "quick"}
+
+    with answers_lost(database_of(app), first, kept=kept) as broken:
+        answer = client.post(path, json=body)
+    again = client.post(path, json=body).get_json()
+
+    submitted = (answer.get_json() if kept else again)["submitted"]
+    found = {each["id"] for each in client.get("/v1/experiments").get_json()["items"]}
+    assert (broken, answer.status_code, len(submitted)) == ([0], status, 4)
+    assert found == set(submitted) == {each["id"] for each in again["experiments"]}
+    assert (again["submitted"] == []) is kept
