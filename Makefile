@@ -50,7 +50,7 @@ fuzz: setup-test ## A thousand requests of every kind that the API's document al
 chaos: setup-test ## The same for hours, and with parts of the design taken out; goes on where it stopped (FOR=600, ANEW=1), writes docs/chaos.md
 	@$(if $(ANEW),rm -f chaos.jsonl)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 CHAOS=yes CHAOS_FOR_S=$(or $(FOR),inf) $(BIN)/pytest -p tests.faults.chaos \
-		--numprocesses 4 --dist loadscope $(or $(TESTS),tests/faults); red=$$?; \
+		--numprocesses 4 --dist loadscope --no-loadscope-reorder $(or $(TESTS),tests/faults); red=$$?; \
 		CHAOS=yes $(BIN)/python -m tests.faults.table docs/chaos.md && cat docs/chaos.md && exit $$red
 
 lint: setup-test ## Style, types, import contracts, Dockerfile and compose file

@@ -40,7 +40,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("_round", range(1, mark.args[0] + 1), ids=lambda number: f"round {number}")
 
 
-@pytest.hookimpl(tryfirst=True)
+# After pytest has put together what shares a lab.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """First rounds come first, so that whatever there is time for is spread over all faults."""
     done = set(parts(read(), "passed"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -44,12 +45,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class _ByLab(LoadScopeScheduling):  # type: ignore[misc]  # the library leaves it untyped
-    """Tests of one lab belong to one process. They are told apart by name: marks do not come this far."""
+    """A round of the tests of one lab belongs to one process. Told apart by name: marks do not come this far."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, parameters = Path(nodeid.split("::")[0]).stem, nodeid.partition("[")[2]
         database = next((kind for kind in ("sqlite", "postgres") if kind in parameters), "")
-        return f"{database} {file if file in _APART else 'killed' if file in _KILLED else 'others'}"
+        number = "".join(re.findall(r"round \d+", parameters))
+        return f"{database} {file if file in _APART else 'killed' if file in _KILLED else 'others'} {number}"
 
 
 @pytest.fixture(scope="session")
