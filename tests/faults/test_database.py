@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.parametrize("running_lab", ["postgre
 
 @rounds(7)
 def test_a_database_that_restarts_loses_nothing(lab: Laboratory) -> None:
-    n = 3
+    n = 5
 
     for _ in range(n):
         lab.submit(a_request(steps=3000))
