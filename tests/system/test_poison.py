@@ -10,7 +10,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from store.settings import Settings
-from tests.system.poisoned import ENDLESS, SEGFAULT, WORDY
+from tests.system.poisoned import ENDLESS, HUNGRY, SEGFAULT, WORDY
 from tests.system.programs import (
     LONGER,
     QUESTION,
@@ -34,13 +34,14 @@ def failure(client: FlaskClient, experiment_id: str) -> tuple[str, str, str]:
     return experiment["state"], failed["error_class"], failed["error"]
 
 
-def test_poison_fails_with_a_class_and_a_sentence_and_harms_no_other_work(settings: Settings) -> None:
-    quick = replace(settings, processes=1, threads=1, max_losses=2, deadline_s=6.0, slowest_flops=1e12)
+def test_poison_fails_with_a_class_and_a_sentence_and_harms_no_other_work(database_url: str, valkey_url: str) -> None:
+    laptop = Settings(database_url=database_url, broker_url=valkey_url)
+    quick = replace(laptop, processes=1, threads=1, max_losses=2, deadline_s=6.0, slowest_flops=1e12)
     with running(quick, "tests.system.poisoned"), client_of(quick) as client:
-        asked = [submitted(client, poison(kind)) for kind in (SEGFAULT, ENDLESS, WORDY)]
+        asked = [submitted(client, poison(kind)) for kind in (SEGFAULT, ENDLESS, WORDY, HUNGRY)]
         healthy = submitted(client, QUESTION)
 
-        segfault, endless, wordy = (failure(client, experiment_id) for experiment_id in asked)
+        segfault, endless, wordy, hungry = (failure(client, experiment_id) for experiment_id in asked)
         sound = until(lambda: ended(client, healthy))
 
     assert segfault[:2] == ("failed", "worker_lost")
@@ -50,6 +51,7 @@ def test_poison_fails_with_a_class_and_a_sentence_and_harms_no_other_work(settin
     assert "had not ended 6 s after its start" in endless[2]
     assert wordy[:2] == ("failed", "ValueError")
     assert len(wordy[2]) <= 500
+    assert hungry[:2] == ("failed", "MemoryError")
     assert sound["state"] == "succeeded"
 
 
