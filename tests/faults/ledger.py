@@ -19,6 +19,7 @@ class Entry:
     experiment_id: str | None = None
     cancelled: bool = False
     """Whether a cancel was asked for: then it may end either way."""
+    deleted: bool = False
 
 
 class Ledger:
@@ -58,5 +59,17 @@ class Ledger:
         url = f"{self._base_url}/v1/experiments/{entry.experiment_id}/cancel"
         assert httpx.post(url, timeout=30).status_code in (202, 409)
 
+    def retry(self, entry: Entry) -> None:
+        """409 says that it had succeeded."""
+        url = f"{self._base_url}/v1/experiments/{entry.experiment_id}/retry"
+        assert httpx.post(url, timeout=30).status_code in (202, 409)
+
+    def delete(self, entry: Entry) -> None:
+        entry.cancelled = entry.deleted = True
+        url = f"{self._base_url}/v1/experiments/{entry.experiment_id}"
+        assert httpx.delete(url, timeout=30).status_code == 204
+
     def accepted(self) -> dict[str, Entry]:
-        return {entry.experiment_id: entry for entry in self.entries if entry.experiment_id is not None}
+        """Every 202 by its id, but for what was deleted since."""
+        kept = [entry for entry in self.entries if not entry.deleted]
+        return {entry.experiment_id: entry for entry in kept if entry.experiment_id is not None}
