@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import redis
@@ -95,12 +95,20 @@ def hints_waiting(lab: Laboratory) -> int:
 
 
 def restart_postgres(lab: Laboratory) -> None:
-    """At once, as a crash would: it recovers from its log."""
+    with postgres_away(lab):
+        time.sleep(random.uniform(0, 3))
+
+
+@contextlib.contextmanager
+def postgres_away(lab: Laboratory) -> Iterator[None]:
+    """It goes at once, as in a crash, and comes back by its log."""
     assert lab.postgres is not None
     lab.postgres.process.send_signal(random.choice((signal.SIGINT, signal.SIGQUIT)))
     lab.postgres.process.wait()
-    time.sleep(random.uniform(0, 3))
-    lab.postgres.process = start_postgres(lab.postgres.directory, durable=True).process
+    try:
+        yield
+    finally:
+        lab.postgres.process = start_postgres(lab.postgres.directory, durable=True).process
 
 
 def terminate_backend(lab: Laboratory) -> None:
