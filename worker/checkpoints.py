@@ -11,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import structlog
 import torch
 from safetensors.torch import load, save
@@ -128,10 +129,17 @@ def conditions(spec_digest: str, ran_on: RanOn) -> dict[str, Any]:
         "spec_digest": spec_digest,
         "engine": _engine_digest(),
         "torch_version": ran_on.torch_version,
-        "device": "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "numpy_version": np.__version__,
+        "device": _processor() if device.type == "cpu" else torch.cuda.get_device_name(device),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": ran_on.threads,
     }
+
+
+def _processor() -> str:
+    """Its maker's name for it: libraries choose their instructions by that. An older PyTorch does not tell."""
+    about = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return str(about.get("cpu_name", "cpu"))
 
 
 @cache

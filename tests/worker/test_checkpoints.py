@@ -184,7 +184,9 @@ def test_a_checkpoint_that_cannot_be_trusted_is_ignored_with_its_rows(
 def test_a_checkpoint_names_all_that_decides_the_last_bits() -> None:
     here = conditions("digest", RanOn("cpu", 1, "2.13.0"))
 
-    assert set(here) == {"spec_digest", "engine", "torch_version", "device", "cpu_capability", "threads"}
+    decisive = {"spec_digest", "engine", "torch_version", "numpy_version", "device", "cpu_capability", "threads"}
+    assert set(here) == decisive
+    assert here["device"] == getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name", "cpu")
     assert here["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
     assert len(here["engine"]) == 64
 
