@@ -22,17 +22,16 @@ _BUILD_S, _COMMAND_S = 1800, 180
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A lab under compose. `environ` are its settings, as .env would give them."""
+    """A lab under compose, as its folder says."""
 
     url: str
     project: str
-    environ: dict[str, str]
+    folder: Path
 
     def run(self, *words: str, timeout_s: float = _COMMAND_S) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["docker", "compose", "--project-name", self.project, "--env-file", os.devnull, *words],
-            cwd=ROOT,
-            env=self.environ,
+            ["docker", "compose", "--project-name", self.project, *words],
+            cwd=self.folder,
             capture_output=True,
             text=True,
             timeout=timeout_s,
@@ -41,7 +40,7 @@ class Composed:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Composed]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     """Up and healthy, with one worker."""
     if (
         shutil.which("docker") is None
@@ -54,11 +53,23 @@ def lab() -> Iterator[Composed]:
         "ACTLAB_POSTGRES_PASSWORD": secrets.token_hex(16),
         "ACTLAB_PORT": str(port),
         "ACTLAB_ALLOWED_HOSTS": NAME,
+        "ACTLAB_AUTH": "off",
     }
-    lab = Composed(f"http://127.0.0.1:{port}", f"actlab-test-{os.getpid()}", os.environ | settings)
+    folder = _checked_out(tmp_path_factory.mktemp("lab"))
+    (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    lab = Composed(f"http://127.0.0.1:{port}", f"actlab-test-{os.getpid()}", folder)
     try:
         up = lab.run("up", "--build", "--detach", "--wait", timeout_s=_BUILD_S)
         assert up.returncode == 0, up.stderr[-5000:] + lab.run("logs", "--tail", "50").stdout[-5000:]
         yield lab
     finally:
         lab.run("down", "--volumes", "--timeout", "5")
+
+
+def _checked_out(folder: Path) -> Path:
+    """What the images are made of and what says how, where a .env of somebody's own is not in the way."""
+    names = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    for name in (*names, ".dockerignore", "Dockerfile", "docker-compose.yml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    return folder
