@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from lab.catalog.measurements import CURVES, MEASUREMENTS
+from lab.catalog.measurements import CURVES, GEOMETRY, MEASUREMENTS
 from lab.limits import Limits
 from lab.plan import Stack, plan
 from lab.records import FloatArray, RunResult, StackRecord
@@ -149,7 +149,8 @@ def _record(stack: Stack, step: int, draw: np.random.Generator) -> StackRecord:
 
     def measured(name: str) -> FloatArray:
         there = {"effective_rank": step in (0, stack.shape.steps), "update_ratio": step > 0}
-        if not there.get(name, True):
+        # No spec here asks for the geometry.
+        if name in GEOMETRY or not there.get(name, True):
             return np.full((n_runs, depth), math.nan)
         return draw.lognormal(size=(n_runs, depth))
 
