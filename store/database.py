@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from lab.errors import Unavailable
@@ -44,13 +44,14 @@ class Database:
     @classmethod
     def connect(cls, url: str) -> Database:
         """Opens no connection yet. On SQLite: write-ahead log, full sync, foreign keys, and 30 s of patience for the
-        one writer.
+        one writer. On Postgres one process a query.
         """
         engine = sa.create_engine(url, **_options(url))
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _prepare_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
         else:
+            sa.event.listen(engine, "connect", _prepare_postgres)
             sa.event.listen(engine, "before_cursor_execute", _ask_for_binary)
         return cls(engine)
 
@@ -128,26 +129,29 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class database_now(ColumnElement[datetime]):  # noqa: N801 - reads as the SQL function it stands for
+class database_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it stands for
     """The database's clock, plus `offset_s` seconds. Leases live by it, so that no worker's clock matters."""
 
     type = UTCDateTime()
-    inherit_cache = False
+    inherit_cache = True
 
     def __init__(self, offset_s: float = 0.0) -> None:
-        self.offset_s = float(offset_s)
+        # A parameter, so that a statement is put together once, whatever the offset.
+        super().__init__(*([sa.literal(float(offset_s), sa.Double)] if offset_s else []))
 
 
 @compiles(database_now, "postgresql")
-def _postgres_now(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
+def _postgres_now(element: database_now, compiler: SQLCompiler, **options: Any) -> str:
     # clock_timestamp() moves on within a transaction; now() would stand still at its start.
-    return f"(clock_timestamp() + interval '{element.offset_s:+.3f} seconds')"
+    offset_s = compiler.process(element.clauses, **options)
+    return f"(clock_timestamp() + make_interval(secs => {offset_s}))" if offset_s else "clock_timestamp()"
 
 
 @compiles(database_now, "sqlite")
-def _sqlite_now(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
+def _sqlite_now(element: database_now, compiler: SQLCompiler, **options: Any) -> str:
     # The text SQLAlchemy writes for a datetime has six decimals; strftime gives three.
-    return f"(strftime('%Y-%m-%d %H:%M:%f000', 'now', '{element.offset_s:+.3f} seconds'))"
+    offset_s = compiler.process(element.clauses, **options) or "0.0"
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', printf('%+.3f seconds', {offset_s}))"
 
 
 def _commit(session: Session) -> None:
@@ -202,6 +206,13 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgres(connection: psycopg.Connection[Any], _: Any) -> None:
+    # No query runs for long, and many run at once: to start a second process for one took longer than it saved, for a
+    # page of rows twice as long as the whole query takes without.
+    connection.execute("SET max_parallel_workers_per_gather = 0")
+    connection.commit()
 
 
 def _ask_for_binary(_: Any, cursor: Any, _statement: Any, _parameters: Any, context: Any, _many: bool) -> None:
