@@ -124,7 +124,9 @@ class Stack:
 
     @property
     def cost_flops(self) -> int:
-        return sum(cost.flops(run.arm, self.recording) for run in self.runs)
+        arms = {run.arm.position: run.arm for run in self.runs}
+        of_arm = {position: cost.flops(arm, self.recording) for position, arm in arms.items()}
+        return sum(of_arm[run.arm.position] for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,6 @@ def submit(
         return taken
     labels.label(session, experiment.id, spec)
     arm_ids = work.add_arms(session, experiment.id, plan.arms)
-    note(session, experiment.id, [Change()], from_state=None, to_state=QUEUED, actor=API)
     work.queue(session, experiment, plan.stacks, arm_ids)
     return experiment
 

@@ -13,7 +13,7 @@ from lab.plan import Arm as PlannedArm
 from lab.plan import Stack as PlannedStack
 from store import bulk
 from store.database import database_now
-from store.models import QUEUED, Arm, Experiment, Run, Stack, Transition
+from store.models import QUEUED, Arm, BigId, Experiment, Run, Stack, Transition
 from store.transitions import API
 
 
@@ -74,7 +74,8 @@ def _columns(arm: PlannedArm) -> dict[str, Any]:
 
 def _positions(session: Session, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> dict[int, int]:
     """Adds the rows. Position to id."""
-    added = session.execute(sa.insert(table).returning(table.c.position, table.c.id), rows)
+    adding = sa.insert(table).returning(table.c.position, table.c.id)
+    added = session.connection().execute(adding, rows)
     return {row.position: row.id for row in added}
 
 
@@ -102,17 +103,13 @@ def _add_runs(
 
 
 def _note_queued(session: Session, experiment_id: str, generation: int, reason: str | None) -> None:
-    """A row of the trail for each stack of the generation."""
-    queued = sa.select(
-        Stack.experiment_id,
-        Stack.id,
-        Stack.generation,
-        sa.literal(QUEUED),
-        sa.literal(API),
-        sa.literal(reason, sa.Text),
-        database_now(),
-    )
-    of = queued.where(Stack.experiment_id == experiment_id, Stack.generation == generation).order_by(Stack.id)
+    """A row of the trail for each stack of the generation; before them one for the experiment, where that is new."""
+    said = (sa.literal(generation), sa.literal(QUEUED), sa.literal(API), sa.literal(reason, sa.Text), database_now())
+    stacks = sa.select(Stack.experiment_id, Stack.id.label("stack"), *said)
+    of = [stacks.where(Stack.experiment_id == experiment_id, Stack.generation == generation)]
+    if generation == 0:
+        of.append(sa.select(sa.literal(experiment_id), sa.cast(None, BigId), *said))
     names = ("experiment_id", "stack_id", "generation", "to_state", "actor", "reason", "at")
     trail = Transition.metadata.tables["transitions"]
-    session.execute(sa.insert(trail).from_select(names, of, include_defaults=False))
+    in_order = sa.union_all(*of).order_by(sa.nulls_first(sa.column("stack")))
+    session.execute(sa.insert(trail).from_select(names, in_order, include_defaults=False))
