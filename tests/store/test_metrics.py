@@ -120,6 +120,23 @@ def test_the_gradient_ratio_averages_over_steps(database: Database) -> None:
     assert found == pytest.approx(np.trapezoid([1, 9, 49], [0, 2, 6]) / 6)
 
 
+def test_the_databases_mean_over_steps_is_the_one_that_is_taken_here(database: Database) -> None:
+    """Here that of the gradient ratio is: of two layers it is the first one's squared norm over the last one's."""
+    nan = np.nan
+    of_runs = {0: [2, 5, nan, nan], 1: [nan, 3, nan, nan], 3: [7, 4, nan, 8], 6: [9, 1, nan, nan]}
+    records = [
+        a_record(step, delta_norm=[[value**0.5, 1] for value in values], weight_norm=[[value] * 2 for value in values])
+        for step, values in of_runs.items()
+    ]
+    experiment = an_experiment(database, *records)
+
+    theirs, ours = (values_of(database, experiment, name, at="auc").values for name in ("weight_norm", GRADIENT_RATIO))
+
+    numbers = [[each[arm][replicate] for arm in (0, 1) for replicate in (0, 1)] for each in (theirs, ours)]
+    assert numbers[0][2] is None is numbers[1][2]
+    assert [numbers[0][i] for i in (0, 1, 3)] == pytest.approx([numbers[1][i] for i in (0, 1, 3)])
+
+
 @pytest.mark.parametrize("metric", [*RUN_METRICS, "delta_norm", GRADIENT_RATIO])
 def test_a_diverged_run_has_no_value_but_its_first(database: Database, metric: str) -> None:
     outcomes = [a_result(), a_result(diverged_at=3), a_result(), a_result()]
