@@ -11,6 +11,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from lab.errors import NotFound
+from lab.plan import Plan
 from service.parts import parts
 from store import quotas, submissions, tokens
 from store.database import Database
@@ -104,6 +105,15 @@ def bearer() -> Bearer:
 def owner_filter() -> str | None:
     """Whose experiments a request that changes many may touch; None for everybody's."""
     return None if bearer().may(ADMIN) else bearer().name
+
+
+def foresee_quotas(session: Session, planned: Plan, key: str | None) -> None:
+    """Before an experiment is added: spares the writing of one that `check_quotas` would refuse. One that is there by
+    this key already is not added. Raises QuotaReached.
+    """
+    settings, owner = parts().settings, bearer().name
+    if settings.auth == TOKENS and (key is None or submissions.find_by_key(session, owner, key) is None):
+        quotas.foresee(session, owner, settings.quotas, runs=planned.n_runs, cost=planned.cost_flops)
 
 
 def check_quotas(session: Session) -> None:

@@ -14,7 +14,7 @@ from lab.forecast import Load, forecast
 from lab.plan import Plan, plan
 from lab.spec import ExperimentSpec, request_digest
 from service.answers import CancelledAnswer, DryRunAnswer, EventAnswer, ExperimentAnswer, page_of
-from service.auth import bearer, check_quotas, owner_filter
+from service.auth import bearer, check_quotas, foresee_quotas, owner_filter
 from service.blueprint import Blueprint
 from service.parts import limits, parts
 from service.query_strings import CancelQuery, ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
@@ -43,13 +43,14 @@ _MOST_CANCELLED = 200
 @blueprint.response(202, ExperimentAnswer, headers={"Location": {"schema": {"type": "string"}}})
 def submit(spec: ExperimentSpec, query: dict[str, Any], headers: dict[str, Any]) -> Any:
     """Ask for an experiment."""
-    planned = plan(spec, limits())
+    planned, key = plan(spec, limits()), headers["key"]
     if query["dry_run"]:
         return jsonify(DryRunAnswer().dump(_dry_run(spec, planned)))
 
     def write(session: Session) -> dict[str, Any]:
-        experiment = submissions.submit(session, spec, planned, owner=bearer().name, idempotency_key=headers["key"])
-        _check_same(experiment, spec, headers["key"])
+        foresee_quotas(session, planned, key)
+        experiment = submissions.submit(session, spec, planned, owner=bearer().name, idempotency_key=key)
+        _check_same(experiment, spec, key)
         check_quotas(session)
         counts = submissions.counts_when_new(experiment) or submissions.counts(session, experiment.id)
         return experiment_json(experiment, counts)

@@ -17,11 +17,20 @@ _WORK_ENDS_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """Of one token: runs and operations queued or running, and experiments asked for within a minute."""
+    """Of one token: runs and operations queued or running, and experiments asked for within a minute. What may be, or
+    what there is.
+    """
 
     runs: int
     cost: int
     experiments_per_minute: int
+
+
+def foresee(session: Session, owner: str, quotas: Quotas, *, runs: int, cost: int) -> None:
+    """Raises QuotaReached where an experiment of so many runs would be more than `owner` may have: before it is
+    written, and without waiting for anybody. Whether it may be kept `check` decides.
+    """
+    _refuse_beyond(quotas, owner, _under_way(session, owner), Quotas(runs, cost, 1))
 
 
 def check(session: Session, owner: str, quotas: Quotas) -> None:
@@ -31,20 +40,27 @@ def check(session: Session, owner: str, quotas: Quotas) -> None:
     last one that fits. Whoever calls has all other locks already, and little left to do.
     """
     _wait_for_turn(session, owner)
-    recent = sa.select(sa.func.count()).where(
-        Experiment.owner == owner, Experiment.created_at > database_now(-_A_MINUTE_S)
-    )
-    asked = session.scalars(recent).one()
+    _refuse_beyond(quotas, owner, _under_way(session, owner), Quotas(0, 0, 0))
+
+
+def _under_way(session: Session, owner: str) -> Quotas:
+    """What there is of all that is bounded."""
+    lately = (Experiment.owner == owner, Experiment.created_at > database_now(-_A_MINUTE_S))
+    asked = sa.select(sa.func.count()).select_from(Experiment).where(*lately).scalar_subquery()
+    open_work = (Stack.owner == owner, Stack.state.in_((QUEUED, RUNNING)))
+    found = sa.select(sa.func.sum(Stack.n_runs), sa.func.sum(Stack.cost_flops), asked).where(*open_work)
+    return Quotas(*(int(n or 0) for n in session.execute(found).one()))
+
+
+def _refuse_beyond(quotas: Quotas, owner: str, there: Quotas, added: Quotas) -> None:
+    asked = there.experiments_per_minute + added.experiments_per_minute
     if asked > quotas.experiments_per_minute:
         allowed = f"{quotas.experiments_per_minute} experiments a minute (experiments_per_minute)"
         raise QuotaReached(f"Token {owner!r} may ask for {allowed}; this would be {asked}.", _A_MINUTE_S)
-    open_work = sa.select(sa.func.sum(Stack.n_runs), sa.func.sum(Stack.cost_flops)).join(
-        Experiment, Experiment.id == Stack.experiment_id
-    )
-    runs, cost = session.execute(open_work.where(Experiment.owner == owner, Stack.state.in_((QUEUED, RUNNING)))).one()
+    runs, cost = there.runs + added.runs, there.cost + added.cost
     for name, value, limit in (("runs", runs, quotas.runs), ("cost", cost, quotas.cost)):
-        if int(value or 0) > limit:
-            sentence = f"Token {owner!r} may have {limit} of {name} queued and running; this would be {int(value)}."
+        if value > limit:
+            sentence = f"Token {owner!r} may have {limit} of {name} queued and running; this would be {value}."
             raise QuotaReached(sentence, _WORK_ENDS_S)
 
 

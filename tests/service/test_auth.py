@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from service import create_app
 from service.auth import Bearers, is_open
+from service.parts import parts
 from store import tokens
 from store.database import Database, database_now
 from store.models import Experiment, Token
@@ -34,6 +35,11 @@ def a_token(database: Database, name: str, *scopes: str, days: int | None = None
     with database.writing() as session:
         text = tokens.create(session, name, scopes or ("read", "submit"), days=days)
     return {"Authorization": f"Bearer {text}"}
+
+
+def database_of(app: Flask) -> Database:
+    with app.app_context():
+        return parts().database
 
 
 def asked(client: FlaskClient, token: dict[str, str]) -> str:
@@ -214,6 +220,9 @@ def test_beyond_its_quota_a_token_is_told_the_limit_and_when_to_come_back(
 ) -> None:
     apps = [create_app(replace(settings, database_url=database.url, auth="tokens", **quota)) for _ in range(2)]
     ada = a_token(database, "ada")
+    written: list[str] = []
+    for app in apps:
+        sa.event.listen(database_of(app).engine, "before_cursor_execute", lambda *given: written.append(given[2]))
 
     # Two processes: what one has taken counts in the other.
     answers = [app.test_client().post("/v1/experiments", json=ASKED, headers=ada) for app in (*apps, *apps)]
@@ -225,8 +234,19 @@ def test_beyond_its_quota_a_token_is_told_the_limit_and_when_to_come_back(
     with database.reading() as session:
         kept = session.scalars(sa.select(sa.func.count()).select_from(Experiment)).one()
     assert kept == sum(answer.status_code == 202 for answer in answers)
+    assert kept == sum("INSERT INTO experiments " in statement for statement in written)
     for app in apps:
         close(app)
+
+
+def test_what_is_there_by_its_key_is_asked_for_again_beyond_the_quota(database: Database, settings: Settings) -> None:
+    app = create_app(replace(settings, database_url=database.url, auth="tokens", quota_runs=2))
+    ada = a_token(database, "ada") | {"Idempotency-Key": "once"}
+
+    places = [asked(app.test_client(), ada) for _ in range(2)]
+
+    assert places[0] == places[1]
+    close(app)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
