@@ -177,10 +177,14 @@ class Run(Base):
     """One network, and how it ended. The dead fractions are means over layers; `layers` has them per layer."""
 
     __tablename__ = "runs"
-    __table_args__ = (UniqueConstraint("arm_id", "replicate"), _NEVER_AGAIN)
+    __table_args__ = (
+        UniqueConstraint("arm_id", "replicate"),
+        Index("ix_runs_experiment_id_id", "experiment_id", "id"),
+        _NEVER_AGAIN,
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"), index=True)
+    experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
     arm_id: Mapped[int] = mapped_column(ForeignKey("arms.id", ondelete="CASCADE"))
     stack_id: Mapped[int] = mapped_column(ForeignKey("stacks.id", ondelete="CASCADE"), index=True)
     stack_position: Mapped[int]

@@ -26,6 +26,9 @@ Row = Sequence[Any]
 Recorded = Measurement | Curve | UnitChange
 """What a run leaves at a recorded step."""
 
+# Runs that are looked up at once, and those of them whose rows are, where they do not lie together.
+_RUNS, _SCATTERED = 1000, 20
+
 OF_RUN = ("run_id", "arm", "label", "activation", "replicate")
 """Columns that are the same for all rows of a run: its id, its arm's position, label and activation, its replicate."""
 
@@ -104,13 +107,14 @@ def asked(
 
 def page(session: Session, asked: Asked, *, limit: int, after: str | None = None) -> Block:
     """Raises InvalidRequest where `after` is no cursor."""
-    key = asked.key
-    rows = query(asked)
-    if after is not None:
-        position = [sa.literal(part, BigId) for part in pages.position(after, *[int] * len(key))]
-        # The second condition says nothing new, but lets the database start at the cursor's run.
-        rows = rows.where(sa.tuple_(*key) > sa.tuple_(*position), Run.id >= position[0])
-    found = numbers(session, rows.limit(limit + 1))
+    start = None if after is None else pages.position(after, *[int] * len(asked.key))
+    found: list[Row] = []
+    for whose in _owners(session, asked, first=0 if start is None else int(start[0])):
+        for some in _together(list(whose)):
+            rows = _recorded(asked, some, start).limit(limit + 1 - len(found))
+            found += [(*whose[row[0]], *row[1:]) for row in numbers(session, rows)]
+            if len(found) > limit:
+                return _block(asked, found, limit)
     return _block(asked, found, limit)
 
 
@@ -141,6 +145,46 @@ def thin(rows: Sequence[Row], names: Sequence[str], thinning: Thinning) -> list[
         of_layer = list(series)
         kept += [of_layer[i] for i in m4([rows[i][by] for i in of_layer], thinning.most)]
     return [rows[i] for i in sorted(kept)]
+
+
+def _owners(session: Session, asked: Asked, *, first: int) -> Iterator[dict[int, tuple[Any, ...]]]:
+    """What leads the rows of each run from `first` on, by its id and in their order, some runs at a time."""
+    arms = {arm.id: (arm.position, arm.label, arm.activation) for arm in asked.arms}
+    runs = sa.select(Run.id, Run.arm_id, Run.replicate).where(*of_runs(asked)).order_by(Run.id).limit(_RUNS)
+    while True:
+        found = session.execute(runs.where(Run.id >= first)).all()
+        yield {run_id: (run_id, *arms[arm_id], replicate) for run_id, arm_id, replicate in found}
+        if len(found) < _RUNS:
+            return
+        first = found[-1][0] + 1
+
+
+def _together(run_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """All of them in their order: a stretch without a gap at a time, or some where filters leave gaps."""
+    start = 0
+    while start < len(run_ids):
+        end = start + 1
+        while end < len(run_ids) and run_ids[end] == run_ids[end - 1] + 1:
+            end += 1
+        end = max(end, start + _SCATTERED)
+        yield run_ids[start:end]
+        start = end
+
+
+def _recorded(asked: Asked, run_ids: Sequence[int], start: Sequence[Any] | None) -> sa.Select[*tuple[Any, ...]]:
+    """The key and the fields of these runs' rows after `start`, in order.
+
+    Of one table and mostly of one stretch of its key: of a join with the runs Postgres expects far too few rows, and
+    then reads the whole table for a page.
+    """
+    key = asked.key
+    has_gaps = run_ids[-1] - run_ids[0] >= len(run_ids)
+    of_these = key[0].in_(run_ids) if has_gaps else key[0].between(run_ids[0], run_ids[-1])
+    rows = sa.select(*key, *(asked.of.__table__.c[field] for field in asked.fields)).order_by(*key)
+    rows = rows.where(of_these, *of_rows(asked))
+    if start is None:
+        return rows
+    return rows.where(sa.tuple_(*key) > sa.tuple_(*(sa.literal(part, BigId) for part in start)))
 
 
 def query(asked: Asked) -> sa.Select[*tuple[Any, ...]]:

@@ -112,15 +112,38 @@ def test_a_bad_cursor_is_named(database: Database, experiment: Experiment, bad: 
         measured(database, experiment, after=bad)
 
 
+@pytest.mark.parametrize("limit", [1, 3, 100])
+@pytest.mark.parametrize("filters", [{}, {"replicates": (1,)}, {"arms": (1, 2, 6)}])
+def test_rows_are_the_same_however_many_runs_are_read_at_once(
+    limit: int, filters: dict[str, Any], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = swept_over_depths(database)
+    whole = read(database, experiment, Curve, "test_loss", **filters)
+
+    monkeypatch.setattr(rows, "_RUNS", 3)
+    monkeypatch.setattr(rows, "_SCATTERED", 2)
+    found: list[rows.Row] = []
+    after = None
+    while True:
+        block = read(database, experiment, Curve, "test_loss", limit=limit, after=after, **filters)
+        found += block.rows
+        after = block.following
+        if after is None:
+            break
+
+    assert found == whole.rows
+    assert len({row[0] for row in found}) >= 6
+
+
 def test_a_page_of_measurements_is_read_by_its_key(sqlite_database: Database) -> None:
     """No sorting of everything that comes after the cursor."""
-    submitted(sqlite_database)
+    experiment = submitted(sqlite_database)
     statements: list[tuple[str, Any]] = []
     sa.event.listen(
         sqlite_database.engine, "before_cursor_execute", lambda *args: statements.append((args[2], args[3]))
     )
     with sqlite_database.reading() as session:
-        asked = Asked("e", Measurement, [], Filters(), ["delta_norm"])
+        asked = Asked(experiment.id, Measurement, queries.arms(session, experiment.id), Filters(), ["delta_norm"])
         rows.page(session, asked, limit=5, after=pages.cursor(1, 2, 3))
         statement, parameters = statements[-1]
         plan = [row[3] for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
