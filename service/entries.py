@@ -9,7 +9,7 @@ import marshmallow as ma
 
 from lab.catalog.parameters import Parameter
 from lab.spec import ActivationSpec, DatasetSpec
-from service.fields import NOTHING, Described, Field, ParameterValue, names_of
+from service.fields import NOTHING, WITHOUT_NUL, Described, Field, ParameterValue, names_of
 
 
 class Catalogued(Protocol):
@@ -58,7 +58,8 @@ class Baseline(Entry):
     """An entry of the request's own `activations`, as it stands there, or its name or label. Text is left as it is."""
 
     def described(self) -> Described:
-        return {"anyOf": [{"type": "string", "maxLength": 200}, *map(_described, self.catalog.values())]}
+        text = {"type": "string", "maxLength": 200, "pattern": WITHOUT_NUL}
+        return {"anyOf": [text, *map(_described, self.catalog.values())]}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         return value if isinstance(value, str) else super()._deserialize(value)

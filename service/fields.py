@@ -19,6 +19,9 @@ from service.parts import limits
 
 Described = dict[str, Any]
 
+WITHOUT_NUL = r"^[^\u0000]*$"
+"""Text that can be kept, in a document's own words."""
+
 
 class Names(str):
     """What is allowed, where it is the name of a key that is wrong and not its value."""
@@ -158,8 +161,7 @@ class Text(Field):
         return f"text of {self.minimum} to {self.maximum} characters"
 
     def described(self) -> Described:
-        # A document's own words for "no U+0000".
-        return {"type": "string", "minLength": self.minimum, "maxLength": self.maximum, "pattern": r"^[^\u0000]*$"}
+        return {"type": "string", "minLength": self.minimum, "maxLength": self.maximum, "pattern": WITHOUT_NUL}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str) or not self.minimum <= len(value) <= self.maximum or "\0" in value:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import hypothesis
@@ -81,6 +82,31 @@ def test_every_route_is_in_the_document(sqlite_app: Flask, sqlite_client: FlaskC
     }
 
     assert {path for path in served if not path.startswith(("/docs/", "/page/"))} - pages == documented
+
+
+def test_text_of_a_body_is_documented_to_hold_no_character_that_cannot_be_kept(sqlite_client: FlaskClient) -> None:
+    document = sqlite_client.get("/openapi.json").get_json()
+    named = {
+        body["schema"]["$ref"].rpartition("/")[2]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, dict) and "requestBody" in operation
+        for body in operation["requestBody"]["content"].values()
+    }
+    texts = [text for name in named for text in _texts(document["components"]["schemas"][name])]
+
+    assert texts
+    for text in texts:
+        assert "enum" in text or not re.search(text["pattern"], "a\0b"), text
+
+
+def _texts(schema: Any) -> list[dict[str, Any]]:
+    """Wherever they stand in it."""
+    if isinstance(schema, list):
+        return [text for each in schema for text in _texts(each)]
+    if not isinstance(schema, dict):
+        return []
+    return ([schema] if schema.get("type") == "string" else []) + _texts(list(schema.values()))
 
 
 def test_every_operation_says_what_it_does_and_how_it_refuses(sqlite_client: FlaskClient) -> None:
