@@ -82,7 +82,7 @@ def _error(stacked: Tensor, parameter: Tensor, gradients: dict[Tensor, Tensor], 
     A constant before a batch norm has a gradient of rounding only. Adam and RMSprop, which divide by its size, make a
     step of it, which changes nothing.
     """
-    noise = 0.1 / relative * torch.finfo(stacked.dtype).eps * max(g.max().item() for g in gradients.values())
+    noise = 1 / relative * torch.finfo(stacked.dtype).eps * max(g.max().item() for g in gradients.values())
     real = gradients[parameter] > noise
     off, norm = stacked - parameter.detach(), torch.linalg.vector_norm(parameter.detach())
     error, idle = (torch.linalg.vector_norm(off[which]) / norm for which in (real, ~real))
