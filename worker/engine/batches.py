@@ -24,10 +24,11 @@ class Batches:
         self._epoch = -1
         n_networks = len(replicates)
         self._x_batch = x.new_empty(n_networks * batch_size, x.shape[1])
-        self._x_view = self._x_batch.view(n_networks, batch_size, x.shape[1])
+        self.x = self._x_batch.view(n_networks, batch_size, x.shape[1])
+        """(M, B, D): the inputs of the batch that was last asked for."""
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of the update after `step` updates: x (M, B, D), a buffer that the next call overwrites, and y."""
+        """The batch of the update after `step` updates: `x`, and y (M, B) or (M, B, C)."""
         epoch, batch = divmod(step, self._per_epoch)
         if epoch != self._epoch:
             self._order, self._epoch = self._draw(epoch), epoch
@@ -35,7 +36,7 @@ class Batches:
         rows = self._order[:, start : start + self._batch_size].index_select(0, self._place).flatten()
         torch.index_select(self._x, 0, rows, out=self._x_batch)
         y = self._y.index_select(0, rows)
-        return self._x_view, y.view(*self._x_view.shape[:2], *y.shape[1:])
+        return self.x, y.view(*self.x.shape[:2], *y.shape[1:])
 
     def _draw(self, epoch: int) -> Tensor:
         """(replicates, n): the order of the training set in `epoch`."""

@@ -28,6 +28,8 @@ from worker.engine.parameters import Parameters, Shape
 from worker.engine.probe import Probe
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
+# A network may diverge. PyTorch says nothing of numbers that are not finite, and NumPy shall not, either.
+_SILENT = np.errstate(all="ignore")
 
 
 class StackTraining:
@@ -72,7 +74,7 @@ class StackTraining:
             measured=False,
             keeps_h=self._activations.need_h,
         )
-        self._pass = Pass(buffers, self._parameters.layers, self._gradients.layers, self._activations)
+        self._pass = Pass(buffers, self._batches.x, self._parameters.layers, self._gradients.layers, self._activations)
         self._running = RunningStatistics.of(shape, self._parameters.layers)
 
     def _build_measuring(self, data: Data, x_probe: Tensor, y_probe: Tensor, dtype: torch.dtype) -> None:
@@ -107,6 +109,7 @@ class StackTraining:
         self._health = Health(m, shape.depth, shape.width, device=device)
 
     @torch.inference_mode()
+    @_SILENT
     def advance_to(self, step: int) -> None:
         """Train until `step` updates are done."""
         if not self._alive.any():
@@ -116,6 +119,7 @@ class StackTraining:
             self.step += 1
 
     @torch.inference_mode()
+    @_SILENT
     def record(self) -> StackRecord:
         """Measure the stack at the present step. To be called once at each recorded step, in order."""
         first, last = self.step == 0, self.step == self._stack.recorded_steps[-1]
@@ -185,10 +189,11 @@ class StackTraining:
         return kept
 
     def _update(self) -> None:
-        x, y = self._batches.at(self.step)
-        losses, d_outputs = self._loss(self._pass.forward(x), y)
+        _, y = self._batches.at(self.step)
+        losses, d_outputs = self._loss(self._pass.forward(), y)
         self._count(losses.mean(1, dtype=torch.float64))
-        self._pass.backward(d_outputs.div_(self._batch_size))
+        d_outputs.div_(self._batch_size)
+        self._pass.backward()
         if self._all_alive():
             self._optimizer.step(self.step + 1)
         else:

@@ -10,7 +10,7 @@ from torch import Tensor
 from lab.catalog.dataset import Task
 
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(outputs, y) to each sample's loss (M, B) and the gradient of that loss by the outputs (M, C, B), which may take the
+"""(outputs, y) to each sample's loss (M, B) and the gradient of that loss by the outputs (M, C, B), which takes the
 outputs' place.
 """
 

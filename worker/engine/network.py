@@ -6,6 +6,8 @@ Layer l: z = W y + b of what the layer below hands on, h = z or its norm, x = ph
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from torch import Tensor
 from worker.engine.activations import Activations, Parts
 from worker.engine.norm import NORMALIZATIONS, Norm, RunningStatistics
 from worker.engine.parameters import Layers, Shape
+from worker.engine.products import Product, product
 from worker.engine.sums import PartSums
 
 # Measured with MKL: a product by a transposed view of 64 x 64 matrices takes 1.3 to 2 times as long as by a matrix that
@@ -75,19 +78,28 @@ class Buffers:
 
 
 class Pass:
-    """Forward and backward through M networks that stay where they are, on buffers that may be another's too.
+    """Forward and backward through M networks that stay where they are, as do their inputs, on buffers that may be
+    another's too.
 
     A pass on buffers that are made to be measured shows `sums` each layer's tensors while they are in the cache, and
     with delta its slope phi'(h), which takes the place of h.
     """
 
-    def __init__(self, buffers: Buffers, theta: Layers, gradients: Layers, activations: Activations) -> None:
+    def __init__(self, buffers: Buffers, x: Tensor, theta: Layers, gradients: Layers, activations: Activations) -> None:
+        """x: (M, B, D)."""
         self.buffers = buffers
         self._shape, self._theta, self._gradients = buffers.shape, theta, gradients
         self._normalization = NORMALIZATIONS[buffers.shape.normalization]
         # A view takes as long to make as the arithmetic of a small layer: here they are made once.
-        self._delta_mt = buffers.delta.mT
-        self._w_mt = buffers.turned or [w.mT for w in theta.w[:-1]]
+        self._inputs = inputs = [x, *buffers.handed]
+        w_mt = buffers.turned or [w.mT for w in theta.w[:-1]]
+        self._to_h = _products(inputs, w_mt, buffers.h)
+        self._readout = theta.b[-1].mT, theta.w[-1], inputs[-1].mT
+        self._to_d_w = _products([buffers.delta.mT] * self._shape.depth, inputs, gradients.w)
+        self._d_b_readout = gradients.b[-1].squeeze(1)
+        self._to_d_readout = product(buffers.outputs, inputs[-1], gradients.w[-1])
+        self._to_d_last = product(buffers.outputs.mT, theta.w[-1], buffers.d_layer)
+        self._to_d_below = [product(buffers.delta, w, buffers.d_layer) for w in theta.w[1:-1]]
         self._turns = [(turned.numpy(), w.mT.numpy()) for turned, w in zip(buffers.turned, theta.w, strict=False)]
         self._phis = [activations.each(h, x) for h, x in zip(buffers.h, buffers.x, strict=True)]
         self._pulls = [self._pull_of(activations, h, x) for h, x in zip(buffers.h, buffers.x, strict=True)]
@@ -98,12 +110,15 @@ class Pass:
             return activations.each(buffers.ones, h, x, h)
         return activations.each(buffers.delta if self._normalization.after else buffers.d_layer, h, x, buffers.delta)
 
-    def forward(self, x: Tensor, sums: PartSums | None = None) -> Tensor:
-        """x: (M, B, D). Returns the outputs (M, C, B), a buffer that the next pass overwrites."""
+    def forward(self, sums: PartSums | None = None) -> Tensor:
+        """Returns the outputs (M, C, B), a buffer that the next pass overwrites."""
         theta, buffers = self._theta, self.buffers
-        self._inputs = [x, *buffers.handed]
         for i, phi in enumerate(self._phis):
-            h = torch.bmm(self._inputs[i], self._turned(i), out=buffers.h[i]).add_(theta.b[i])
+            if self._turns:
+                # NumPy copies it in half the time that PyTorch takes.
+                np.copyto(*self._turns[i])
+            self._to_h[i]()
+            h = buffers.h[i].add_(theta.b[i])
             if self._normalization.before:
                 buffers.norms[i].forward(h, theta.gamma[i], theta.beta[i], out=h)
             for kernel, (h_part, x_part) in phi:
@@ -111,14 +126,7 @@ class Pass:
             if sums is not None:
                 sums.forward(i, h, buffers.x[i])
             self._hand_on(i)
-        return torch.baddbmm(theta.b[-1].mT, theta.w[-1], self._inputs[-1].mT, out=buffers.outputs)
-
-    def _turned(self, i: int) -> Tensor:
-        """W transposed, (M, N_in, N_out)."""
-        if self._turns:
-            # NumPy copies it in half the time that PyTorch takes.
-            np.copyto(*self._turns[i])
-        return self._w_mt[i]
+        return torch.baddbmm(*self._readout, out=buffers.outputs)
 
     def _hand_on(self, i: int) -> None:
         """From x of the layer at i to what the next layer gets."""
@@ -129,13 +137,15 @@ class Pass:
         if self._shape.residual and i > 0:
             torch.add(x, self._inputs[i], out=handed)
 
-    def backward(self, d_outputs: Tensor, sums: PartSums | None = None) -> None:
-        """From dL/doutputs (M, C, B) to the gradients of all parameters, summed over the samples."""
+    def backward(self, sums: PartSums | None = None) -> None:
+        """From dL/doutputs (M, C, B), which has taken the outputs' place, to the gradients of all parameters, summed
+        over the samples.
+        """
         theta, gradients, buffers = self._theta, self._gradients, self.buffers
         delta, d_layer = buffers.delta, buffers.d_layer
-        torch.bmm(d_outputs, self._inputs[-1], out=gradients.w[-1])
-        torch.sum(d_outputs, 2, out=gradients.b[-1].squeeze(1))
-        torch.bmm(d_outputs.mT, theta.w[-1], out=d_layer)
+        self._to_d_readout()
+        torch.sum(buffers.outputs, 2, out=self._d_b_readout)
+        self._to_d_last()
         for i in reversed(range(self._shape.depth)):
             if self._normalization.after:
                 buffers.norms[i].backward(d_layer, theta.gamma[i], gradients.gamma[i], gradients.beta[i], out=delta)
@@ -144,12 +154,12 @@ class Pass:
                 buffers.norms[i].backward(delta, theta.gamma[i], gradients.gamma[i], gradients.beta[i], out=delta)
             if sums is not None:
                 sums.backward(i, buffers.h[i], delta)
-            torch.bmm(self._delta_mt, self._inputs[i], out=gradients.w[i])
+            self._to_d_w[i]()
             torch.sum(delta, 1, keepdim=True, out=gradients.b[i])
             if i > 0 and self._shape.residual:
                 d_layer.baddbmm_(delta, theta.w[i])
             elif i > 0:
-                torch.bmm(delta, theta.w[i], out=d_layer)
+                self._to_d_below[i - 1]()
 
     def _pull(self, i: int) -> None:
         """Write dL/dx * phi'(h) of the layer at i, (M, B, N), to delta, where dL/dx may lie."""
@@ -159,6 +169,11 @@ class Pass:
         if buffers.ones is not None:
             d_x = buffers.delta if self._normalization.after else buffers.d_layer
             torch.mul(d_x, buffers.h[i], out=buffers.delta)
+
+
+def _products(a: Sequence[Tensor], b: Sequence[Tensor], out: Sequence[Tensor]) -> list[Product]:
+    """One for each layer, as far as all of them go."""
+    return [product(*each) for each in zip(a, b, out, strict=False)]
 
 
 def predict(

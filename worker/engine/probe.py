@@ -96,10 +96,9 @@ class Probe:
     def _go(self, part: _Part) -> Tensor:
         """Forward and backward; the mean loss (M,)."""
         n = part.networks.stop - part.networks.start
-        outputs = part.both_ways.forward(_for_each(self._x, n), part.sums)
-        losses, d_outputs = self._loss(outputs, _for_each(self._y, n))
-        # The gradient of each sample's own loss: gradients of parameters come out summed over the probe.
-        part.both_ways.backward(d_outputs, part.sums)
+        losses, _ = self._loss(part.both_ways.forward(part.sums), _for_each(self._y, n))
+        # From the gradient of each sample's own loss: gradients of parameters come out summed over the probe.
+        part.both_ways.backward(part.sums)
         return losses.mean(1, dtype=torch.float64)
 
     def _cut(self, shape: Shape, activations: Activations) -> Iterator[_Part]:
@@ -117,7 +116,7 @@ class Probe:
                     own, len(x), dtype=x.dtype, device=x.device, measured=True, keeps_h=activations.need_h
                 )
             theta, gradients = self._theta.of(networks), self._gradients.of(networks)
-            both_ways = Pass(buffers[n], theta, gradients, activations.of(networks))
+            both_ways = Pass(buffers[n], _for_each(x, n), theta, gradients, activations.of(networks))
             yield _Part(networks, both_ways, PartSums(self._sums, networks, scratch[:n]))
 
 

@@ -165,11 +165,11 @@ def test_piecewise_linear_networks_keep_the_gradient_identity(
     for step in (0, STEPS):
         training.advance_to(step)
         theta, g = layers_of(stack, training), Parameters(shape, dtype=kind, device=CPU).layers
-        one_pass = Pass(buffers, theta, g, Activations([run.arm.activation for run in stack.runs]))
-        outputs = one_pass.forward(x)
-        _, d_outputs = LOSSES[stack.shape.data.task](outputs.clone(), y)
+        one_pass = Pass(buffers, x, theta, g, Activations([run.arm.activation for run in stack.runs]))
+        outputs = one_pass.forward().clone()
+        _, d_outputs = LOSSES[stack.shape.data.task](buffers.outputs, y)
         right, size = (outputs * d_outputs).sum((1, 2)), (outputs * d_outputs).abs().sum((1, 2))
-        one_pass.backward(d_outputs)
+        one_pass.backward()
 
         of_weights = [(w * d_w).sum((1, 2)) for w, d_w in zip(theta.w, g.w, strict=True)]
         of_biases = [(b * d_b).sum((1, 2)) for b, d_b in zip(theta.b, g.b, strict=True)]
