@@ -109,19 +109,23 @@ def _gelu() -> Kernel:
     def phi(h: Tensor, out: Tensor) -> None:
         if not _is_quick(h):
             torch.mul(h, _by_erfc(h), out=out)
-            return
+        elif h.amin().item() >= _FAR_LEFT:
+            _aten.gelu.out(h, approximate="none", out=out)
+        else:
+            phi_with_far_left(h, out)
+
+    def phi_with_far_left(h: Tensor, out: Tensor) -> None:
         # Its value is PyTorch's own, which takes a third of the time, but far to the left, where 1 + erf has no digits.
-        # NumPy finds what is there, which mostly nothing is, in a tenth of the time of PyTorch.
+        # NumPy finds what is there in a tenth of the time of PyTorch.
         far = torch.from_numpy(np.flatnonzero(h.numpy() < _FAR_LEFT))
-        h_far = h.take(far) if len(far) else None
+        h_far = h.take(far)
         _aten.gelu.out(h, approximate="none", out=out)
-        if h_far is not None:
-            out.put_(far, h_far * _by_erfc(h_far))
+        out.put_(far, h_far * _by_erfc(h_far))
 
     def pull(g: Tensor, h: Tensor, x: Tensor, out: Tensor) -> None:
         # The normal distribution is x / h, which is much quicker than a second erfc; at 0 it is a half.
         slope = torch.div(x, h).nan_to_num_(0.5)
-        density = torch.addcmul(h.new_zeros(()), h, h, value=-0.5).exp_()
+        density = exp_(torch.addcmul(h.new_zeros(()), h, h, value=-0.5))
         torch.mul(g, slope.addcmul_(h, density, value=1 / math.sqrt(2 * math.pi)), out=out)
 
     return Kernel(phi, pull)
@@ -134,6 +138,14 @@ _FAR_LEFT = -4.0
 def _by_erfc(h: Tensor) -> Tensor:
     """The normal distribution at h. It keeps its digits far to the left, where 1 + erf has none."""
     return torch.mul(h, -math.sqrt(0.5)).erfc_().mul_(0.5)
+
+
+def exp_(t: Tensor) -> Tensor:
+    """In place. On some processors NumPy takes little more than half the time of PyTorch."""
+    if not _is_quick(t):
+        return t.exp_()
+    np.exp(t.numpy(), out=t.numpy())
+    return t
 
 
 def _is_quick(h: Tensor) -> bool:

@@ -66,7 +66,7 @@ def test_a_networks_product_does_not_depend_on_the_others_bits(size: tuple[int, 
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_wide_products_and_those_of_several_threads_are_pytorchs(
+def test_products_in_float64_and_those_of_several_threads_are_pytorchs(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(products, "_HERE", True)
