@@ -14,7 +14,7 @@ from flask import Response, stream_with_context
 
 from store.rows import Block, Row
 
-PAGE = 5000
+PAGE = 2500
 MEDIA_TYPES = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
 
 Page = Callable[[int, str | None], Block]
