@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import structlog
 from celery import Celery
+from kombu import Queue
 
 from store.settings import Settings
 
@@ -78,6 +79,9 @@ def celery_app(settings: Settings, *, role: Literal["worker", "producer"] = "wor
 
 _COMMON: dict[str, Any] = {
     "task_default_queue": QUEUE,
+    # Taken is taken. Where a broker died before it heard of an acknowledgement, Celery counted the hint as being worked
+    # on for ever, took no other, and so never saw that its connection was gone.
+    "task_queues": [Queue(QUEUE, no_ack=True)],
     "task_ignore_result": True,
     "task_serializer": "json",
     "result_serializer": "json",

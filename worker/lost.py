@@ -26,6 +26,10 @@ _HOW = re.compile(r"exited prematurely: (?P<how>.+?)(?: Job: \d+)?\.")
 class TrainRequest(Request):
     """A hint that a training process works on, as Celery's main process sees it."""
 
+    def acknowledge(self) -> None:
+        """The broker has forgotten the hint since it gave it out."""
+        self.acknowledged = True
+
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Celery calls it as soon as the process is gone."""
         super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)

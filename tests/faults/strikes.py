@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import redis
@@ -73,9 +74,17 @@ def cancel_one(lab: Laboratory) -> None:
 
 
 def restart_broker(lab: Laboratory) -> None:
+    kill_broker(lab)
+    time.sleep(random.uniform(0, 2))
+    start_broker(lab)
+
+
+def kill_broker(lab: Laboratory) -> None:
     lab.broker.process.kill()
     lab.broker.process.wait()
-    time.sleep(random.uniform(0, 2))
+
+
+def start_broker(lab: Laboratory) -> None:
     lab.broker.process = lab.start_broker(lab.broker.directory).process
 
 
@@ -116,6 +125,20 @@ def terminate_backend(lab: Laboratory) -> None:
     backends = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
     with lab.administrator() as connection:
         connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM ({backends} ORDER BY random() LIMIT 1) one")
+
+
+@contextlib.contextmanager
+def frozen_children(lab: Laboratory) -> Iterator[None]:
+    """What workers have started stands still; the workers themselves go on."""
+    mains = [pid for name in lab.keeper.names("worker-") if (pid := lab.keeper.pid(name)) is not None]
+    children = [int(pid) for main in mains for pid in Path(f"/proc/{main}/task/{main}/children").read_text().split()]
+    for child in children:
+        os.kill(child, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGCONT)
 
 
 def frozen(lab: Laboratory, struck: set[int]) -> Training:

@@ -8,10 +8,18 @@ import time
 
 import pytest
 
-from tests.faults.laboratory import Laboratory
+from tests.faults.laboratory import Laboratory, until
 from tests.faults.requests import a_request
 from tests.faults.rounds import rounds
-from tests.faults.strikes import cut_broker_connections, flush_broker, hints_waiting, restart_broker
+from tests.faults.strikes import (
+    cut_broker_connections,
+    flush_broker,
+    frozen_children,
+    hints_waiting,
+    kill_broker,
+    restart_broker,
+    start_broker,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +57,24 @@ def test_a_broker_killed_while_full_of_hints_loses_nothing(lab: Laboratory) -> N
         restart_broker(lab)
 
     lab.audit("kill -9 of the full broker", n)
+
+
+@rounds(4)
+def test_a_broker_killed_while_hints_are_handed_on_leaves_no_worker_deaf(lab: Laboratory) -> None:
+    n = 2
+    lab.submit(a_request(), n=4)
+
+    for _ in range(n):
+        until(lambda: not lab.open())
+        # Workers have taken the hints, and their training processes are not there yet.
+        with frozen_children(lab):
+            lab.submit(a_request(), n=2)
+            until(lambda: not hints_waiting(lab))
+            kill_broker(lab)
+        time.sleep(random.uniform(0.5, 2))
+        start_broker(lab)
+
+    lab.audit("kill -9 of the broker while hints are handed on", n)
 
 
 @rounds(3)
