@@ -20,7 +20,7 @@ EXPOSE 8000
 CMD ["gunicorn", "--config", "python:service.gunicorn", "service.wsgi:app"]
 
 FROM base AS worker
-# Where a plain torch would bring CUDA that is not wanted: --build-arg TORCH_INDEX_URL=<the index of CPU builds>
+# Where a plain torch would bring CUDA that is not wanted: the index of CPU builds. Under compose it comes from .env.
 ARG TORCH_INDEX_URL=""
 RUN if [ -n "$TORCH_INDEX_URL" ]; then pip install 'torch>=2.6,<2.14' --index-url "$TORCH_INDEX_URL"; fi \
  && pip install --only-binary :all: -c constraints.txt -e '.[worker,data]'

@@ -16,7 +16,7 @@ from store.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/engine.md", "docs/sql.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/deploy.md", "docs/engine.md", "docs/sql.md")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -43,13 +43,14 @@ def test_every_make_target_a_document_names_is_there(name: str) -> None:
     assert named <= targets
 
 
-def test_every_setting_the_readme_names_is_one() -> None:
+@pytest.mark.parametrize("name", ["README.md", "docs/deploy.md", "docker-compose.yml", ".env.example"])
+def test_every_setting_that_is_named_is_one(name: str) -> None:
     known = {PREFIX + f.name.upper() for f in fields(Settings)}
     known |= {f"{PREFIX}LIMIT_{f.name.upper()}" for f in fields(Limits)}
     known |= {"ACTLAB_URL", "ACTLAB_TOKEN", "ACTLAB_TOKEN_FILE", "ACTLAB_POSTGRES_PASSWORD", "ACTLAB_PORT"}
-    known |= {"ACTLAB_PUBLISH"}
+    known |= {"ACTLAB_PUBLISH", "ACTLAB_REDIS_PASSWORD"}
 
-    named = set(re.findall(r"\bACTLAB_[A-Z_]+\b", README))
+    named = set(re.findall(r"\bACTLAB_[A-Z_]+\b", (ROOT / name).read_text()))
 
     assert named
     assert named - known == set()
