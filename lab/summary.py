@@ -28,6 +28,8 @@ class ArmSummary:
     cancelled: int = 0
     theory: Agreement | None = None
     """The gradient ratio beside its prediction; None where none is on record."""
+    guess: float | None = None
+    """The score of guessing among equally likely classes; None for regression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ _VANISHING = (
     "initialization and the normalization set that factor as much as the activation does, so another choice of them "
     "may turn the order."
 )
+# Of the way from guessing to being always right: networks this near to it have learnt next to nothing.
+_NEXT_TO_NOTHING = 0.05
 # More names than this make no sentence: the table has them all.
 _MOST_LISTED = 8
 
@@ -70,6 +74,7 @@ def answer(
     return [
         *_ranking(arms, score),
         *_against_baseline(arms, baselines, score, level),
+        *_guessing(arms, score),
         *_gradients(arms),
         *_theory(arms),
         *_dead(arms, probe_size),
@@ -126,6 +131,20 @@ def _outcome(label: str, difference: Difference, score: Score, level: float) -> 
     return "better" if better else "worse", f"{label} by {score.say_difference(difference.low, difference.high)}"
 
 
+def _guessing(arms: Mapping[int, ArmSummary], score: Score) -> list[str]:
+    said = [
+        f"{arm.label} ({score.say(arm.score.estimate.mean)}; a guess has {score.say(arm.guess)})"
+        for arm in arms.values()
+        if arm.guess is not None
+        and arm.score.estimate.mean is not None
+        and arm.score.estimate.mean < arm.guess + _NEXT_TO_NOTHING * (1 - arm.guess)
+    ]
+    if not said:
+        return []
+    told = "They have learnt next to nothing in the steps given; what they would come to is not known."
+    return [f"No better than guessing, or hardly: {_listed(said)}. {told}"]
+
+
 def _gradients(arms: Mapping[int, ArmSummary]) -> list[str]:
     ratios = [(arm.label, arm.gradient_ratio.mean) for arm in arms.values() if arm.gradient_ratio.mean is not None]
     if not ratios:
@@ -152,9 +171,13 @@ def _theory(arms: Mapping[int, ArmSummary]) -> list[str]:
     for arm in arms.values():
         if arm.theory is not None and arm.theory.outcome is not None:
             measured, predicted = arm.theory.measured.mean, arm.theory.prediction.predicted
-            instead = f" (x {measured:.2g}, not x {predicted:.2g})" if arm.theory.outcome == DISAGREES else ""
-            said[arm.theory.outcome].append(arm.label + instead)
-    words = {AGREES: "agrees with it for", DISAGREES: "disagrees for", INCONCLUSIVE: "is inconclusive for"}
+            beside = "" if arm.theory.outcome == AGREES else f" (x {measured:.3g}, predicted x {predicted:.3g})"
+            said[arm.theory.outcome].append(arm.label + beside)
+    words = {
+        AGREES: "agrees with it for",
+        DISAGREES: "disagrees for",
+        INCONCLUSIVE: "is too uncertain, by too few or too narrow networks, to say so for",
+    }
     told = "; it ".join(f"{words[outcome]} {_listed(labels)}" for outcome, labels in said.items() if labels)
     return [f"Theory of wide networks predicts the factor before training; the measured one {told}."] if told else []
 

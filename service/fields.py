@@ -283,7 +283,8 @@ def given_value(data: Any, path: Iterable[Any]) -> Any:
             data = data[key]
         else:
             return NOTHING
-    return data
+    # A query's parameters answer so for one that is not there.
+    return NOTHING if data is ma.missing else data
 
 
 def _bound(maximum: float | str) -> float:

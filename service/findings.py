@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from lab.agreement import Agreement, agreement, whole_network
 from lab.catalog.datasets import DATASETS
 from lab.catalog.predictions import GRADIENT_RATIO
-from lab.spec import ExperimentSpec
+from lab.plan import arms_of
+from lab.spec import DatasetSpec, ExperimentSpec
 from lab.statistics import ArmComparison, Estimate, compare, estimate, geometric
 from lab.summary import SCORES, ArmSummary, Score, answer
 from store import predictions, queries, submissions
@@ -60,6 +61,7 @@ def find(session: Session, experiment_id: str) -> Findings:
     ratios = values(GRADIENT_RATIO, "first")
     ratio, theory = _geometric(ratios), _theory(session, experiment_id, ratios)
     mean = _estimates(values("activation_mean", "last"))
+    guesses = {arm.position: _guess(arm.dataset) for arm in arms_of(spec)}
     summaries = {
         arm.position: ArmSummary(
             label=arm.label,
@@ -72,6 +74,7 @@ def find(session: Session, experiment_id: str) -> Findings:
             cancelled=loss.cancelled[arm.position],
             diverged=loss.diverged[arm.position],
             theory=theory.get(arm.position),
+            guess=guesses[arm.position],
         )
         for arm in arms
     }
@@ -85,6 +88,11 @@ def find(session: Session, experiment_id: str) -> Findings:
         test_loss=_estimates(loss.values),
         answer=answer(summaries, _baselines(arms), score, level=LEVEL, probe_size=smallest_probe(arms)),
     )
+
+
+def _guess(asked: DatasetSpec) -> float | None:
+    data = DATASETS[asked.name]
+    return 1 / data.n_outputs(dict(asked.parameters)) if data.task == "classification" else None
 
 
 def smallest_probe(arms: Sequence[Arm]) -> int:

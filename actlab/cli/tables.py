@@ -67,6 +67,14 @@ def experiment(item: Json) -> RenderableType:
     return table
 
 
+def conditions(item: Json) -> Text:
+    """Under which what came out came out."""
+    spec = item["spec"]
+    return Text(
+        f"On {_label(spec['dataset'])}, {_settings(spec['network'])}; {_settings(spec['training'])}.", style="dim"
+    )
+
+
 def told(item: Json) -> str:
     """An experiment in a few words, to tell it from others: its name, its activations, its number of runs."""
     name = f"{item['name']!r}, " if item["name"] else ""

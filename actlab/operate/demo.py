@@ -40,6 +40,9 @@ QUESTION: dict[str, Any] = {
 QUICK: dict[str, Any] = {**QUESTION, "network": {"depth": 3, "width": 16}, "training": {"epochs": 2}, "replicates": 2}
 
 
+HE = ("--epochs", "20", "--replicates", "5", "--initialization", "he_normal")
+
+
 class DemoFailed(CannotStart):
     """The demo's experiment did not succeed."""
 
@@ -76,11 +79,13 @@ def _ask(place: Place, wish: StopWish, question: Json, workers: int | None) -> N
             end = experiment
         if end["state"] != "succeeded":
             raise DemoFailed(_what_failed(end, place))
-        console().print(tables.summary(lab.summary(end["id"]), score(lab, end)))
+        console().print(tables.conditions(end), tables.summary(lab.summary(end["id"]), score(lab, end)), sep="\n")
         report = lab.report(end["id"], place.folder / REPORT)
         click.echo(f"\nThe report is in {report}")
     reopened = command("up", "--data", os.path.relpath(place.folder))
     click.echo(f"The demo's lab has stopped. To reopen it with what it found: {reopened}")
+    again = command("run", "--activations", ",".join(question["activations"]), "--depth", "6", *HE)
+    click.echo(f"Then, to ask the same from an initialization that keeps ReLU's gradients: {again}")
 
 
 def _check_ours(folder: Path) -> None:

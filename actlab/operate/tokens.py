@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 def create(name: str, scopes: Sequence[str], *, days: int | None, out: Path | None, data: Path | None) -> None:
     """Prints the token, and only that, on standard output, or writes it to a new file of its owner's alone."""
-    from store import tokens
-
+    tokens = _tokens()
     with _kept(out) as file, _writing(data) as session:
         text = tokens.create(session, name, scopes, days=days)
         if file is not None:
@@ -50,8 +50,7 @@ def _kept(path: Path | None) -> Iterator[IO[str] | None]:
 
 
 def list_tokens(*, data: Path | None) -> None:
-    from store import tokens
-
+    tokens = _tokens()
     with _writing(data) as session:
         for token in tokens.list_tokens(session):
             ends = f"expires {token.expires_at:%Y-%m-%d %H:%M} UTC" if token.expires_at else "does not expire"
@@ -60,17 +59,23 @@ def list_tokens(*, data: Path | None) -> None:
 
 
 def revoke(name: str, *, data: Path | None) -> None:
-    from store import tokens
-
+    tokens = _tokens()
     with _writing(data) as session:
         tokens.revoke(session, name)
     click.echo(f"Token {name!r} is revoked; within 5 seconds no API process takes it any more.")
 
 
+def _tokens() -> ModuleType:
+    """What keeps them. Raises CannotStart where this installation is the client only."""
+    check_parts(("store", "sqlalchemy"))
+    from store import tokens
+
+    return tokens
+
+
 @contextmanager
 def _writing(data: Path | None) -> Iterator[Session]:
     """A transaction on the record of the lab in the folder `data`, or of ACTLAB_DATABASE_URL. Raises CannotStart."""
-    check_parts(("store", "sqlalchemy"))
     from sqlalchemy.exc import DBAPIError
 
     from lab.errors import LabError as ServerError

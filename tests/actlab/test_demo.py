@@ -29,6 +29,8 @@ def test_the_demo_answers_and_can_be_asked_again(tmp_path: Path) -> None:
 
     assert process.returncode == 0, err
     assert "12 of 12 runs done" in err
+    assert "initialization pytorch" in out
+    assert "he_normal" in out
     for column in ("test accuracy", "dead at", "step 0", "the end", "gradient", "ratio", "mean", "activation"):
         assert column in out
     assert "mean test accuracy" in out

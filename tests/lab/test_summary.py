@@ -95,7 +95,8 @@ def test_how_gradients_fit_their_theory_is_one_sentence_where_it_is_known() -> N
 
     assert (
         "Theory of wide networks predicts the factor before training; the measured one agrees with it for tanh; "
-        "it disagrees for elu (x 0.3, not x 0.2); it is inconclusive for gelu."
+        "it disagrees for elu (x 0.3, predicted x 0.2); it is too uncertain, by too few or too narrow networks, to say "
+        "so for gelu (x 0.2, predicted x 0.2)."
     ) in said
     assert "Theory" not in say(an_arm("relu"))
 
@@ -122,3 +123,13 @@ def test_an_experiment_without_a_finished_run_says_so() -> None:
 
     assert "No run has finished with a score" in said
     assert "No hidden unit was dead" not in said
+
+
+def test_networks_that_guess_are_named_as_such_and_those_that_learn_are_not() -> None:
+    arms = [replace(an_arm(name, score), guess=0.1) for name, score in (("relu", 0.3), ("gelu", 0.087), ("elu", 0.14))]
+
+    said = say(*arms)
+
+    assert "No better than guessing, or hardly: gelu (8.7 %; a guess has 10.0 %) and elu (14.0 %; a guess has" in said
+    assert "guessing" not in say(arms[0])
+    assert "guessing" not in say(an_arm("relu", 0.05), task="regression")

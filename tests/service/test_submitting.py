@@ -169,6 +169,7 @@ def test_a_cancel_that_does_not_say_of_what_is_refused(client: FlaskClient, quer
     answer = client.post(f"/v1/experiments/cancel{query}")
 
     assert answer.status_code == 422
+    assert "missing" not in answer.text
     assert _states(client) == {"a": "queued"}
 
 
