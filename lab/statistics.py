@@ -18,7 +18,7 @@ MOST_MISSING = 0.1
 """Share of pairs that may lack a member before a comparison says nothing."""
 
 FEWEST = 5
-"""Networks below which nothing is said to be equal: four of them agree by chance too often."""
+"""Networks below which nothing is said to be so, and nothing to be equal: four of them agree by chance too often."""
 
 _TOO_LARGE = "too large for a mean and an interval"
 _LARGEST_EXPONENT = math.log(np.finfo(np.float64).max)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.agreement import AGREES, DISAGREES, INCONCLUSIVE, Agreement
-from lab.statistics import ArmComparison, Difference, Estimate
+from lab.statistics import FEWEST, ArmComparison, Difference, Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,8 @@ def _against_baseline(
 def _outcome(label: str, difference: Difference, score: Score, level: float) -> tuple[str, str]:
     if difference.low is None or difference.high is None or difference.mean is None or difference.p_holm is None:
         return "inconclusive", label
+    if difference.n < FEWEST:
+        return "inconclusive", f"{label} ({difference.n} pairs, of {FEWEST} that a verdict takes)"
     if difference.p_holm >= 1 - level:
         return "not told apart", label
     better = (difference.mean > 0) == score.higher_is_better

@@ -78,7 +78,9 @@ def _page(claim: Json, found: Json, experiments: Sequence[Json], tuning: Mapping
         "above it, and refuted where it lies wholly below: no effect, or one the other way round. A part that claims "
         "an effect within plus or minus it is supported where the interval lies wholly within, and refuted where it "
         "lies wholly beyond. Else inconclusive, and always so below five networks or with more than a tenth of them "
-        "missing. A part with several effects holds where all of them do, and falls where one of them does."
+        "missing. A part with several effects holds where all of them do, and falls where one of them does. How sure "
+        "that is, and where the shares of units are so skewed that intervals are too narrow, is in "
+        "[statistics.md](../statistics.md)."
     )
     for part in found["parts"]:
         yield from _part(part)
@@ -128,14 +130,19 @@ def _experiments(name: str, experiments: Sequence[Json]) -> Iterator[str]:
     yield "\n## The experiments\n"
     yield f"The exact requests are in [{name}.json]({name}.json); each can be posted as it is. What the means above"
     yield "are taken of is there too, network by network, under `effects`.\n"
-    yield "What is read of each is one number a network: `/comparison?metric=NAME&at=first|last&layer=L` shows it.\n"
-    yield "| stage | experiment | activations | networks | diverged | failed | probe | read | digest of the request |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "What is read of each is one number a network, of which `/comparison?metric=NAME&at=first|last&layer=L` shows"
+    yield "the means; those of the networks themselves are in its `/runs`, `/measurements` and `/curves`.\n"
+    yield (
+        "| stage | experiment | activations | set-up | networks | diverged | failed | probe | read "
+        "| digest of the request |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for each in experiments:
         runs = each["runs"]
         total = sum(runs[state] for state in ("queued", "running", "succeeded", "failed", "cancelled"))
         yield (
-            f"| {each['stage']} | {each['key']} | {_activations(each['spec'])} | {total} | {runs['diverged']} "
+            f"| {each['stage']} | {each['key']} | {_activations(each['spec'])} | {_setup(each['spec'])} "
+            f"| {total} | {runs['diverged']} "
             f"| {runs['failed']} | {each['spec']['recording']['probe_size']} | {_reads(each['reads'])} "
             f"| `{each['spec_digest'][:12]}` |"
         )
@@ -144,6 +151,22 @@ def _experiments(name: str, experiments: Sequence[Json]) -> Iterator[str]:
 def _activations(spec: Json) -> str:
     names = list(dict.fromkeys(each if isinstance(each, str) else each["name"] for each in spec["activations"]))
     return ", ".join(names) if len(names) <= _MOST_NAMED else f"all {len(names)}"
+
+
+def _setup(spec: Json) -> str:
+    """What it trains, on what, and how, with every value of a field that is swept."""
+
+    def told(section: str, field: str) -> str:
+        return " or ".join(map(str, spec["sweep"].get(f"{section}.{field}", [spec[section].get(field)])))
+
+    network = f"{told('network', 'depth')} x {told('network', 'width')}, {told('network', 'initialization')}"
+    norm = told("network", "normalization")
+    length = "steps" if "steps" in spec["training"] else "epochs"
+    training = f"{told('training', 'optimizer')} at {told('training', 'learning_rate')}"
+    return (
+        f"{told('dataset', 'name')}; {network}{'' if norm == 'none' else f', {norm}'}; {training}, batches of "
+        f"{told('training', 'batch_size')}, {told('training', length)} {length}"
+    )
 
 
 def _reads(readings: Sequence[Json]) -> str:

@@ -169,7 +169,7 @@ CLAIM = Claim(
             samples=_alone,
             answer=Clause(
                 "nearly all other activations are centred",
-                "it is not ReLU's alone: many other activations are not centred either",
+                "it is not ReLU's alone: other activations are not centred either",
                 said=False,
             ),
         ),

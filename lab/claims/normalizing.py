@@ -256,8 +256,9 @@ _PARTS = (
         direction="within",
         sesoi=0.1,
         explanation="Dividing by the standard deviation of what ReLU lets through amplifies: theory says by pi/(pi - "
-        "1), or 1.467, a layer (Yang et al. 2019), whose ln is 0.383, so gradients grow towards the input. Layer 1, "
-        "whose inputs are no activations, has another factor.",
+        "1), or 1.467, a layer (Yang et al. 2019), whose ln is 0.383, so gradients grow towards the input; narrow "
+        "layers and data of few directions add some hundredths. Layer 1, whose inputs are no activations, has another "
+        "factor.",
         would_change="Shallow networks, where few factors multiply, or residual connections.",
         figure="start/gradient_flow",
         samples=_scale,

@@ -130,8 +130,9 @@ CLAIM = Claim(
             name="vanishes",
             statement="At the usual initializations a sigmoid network's gradients shrink from layer to layer, "
             "towards the input.",
-            effect="-ln of the factor by which the squared per-sample gradient norm changes from a layer to the one "
-            "below it, before training, mean over layers. 0.69 is a halving a layer.",
+            effect="-ln of the factor by which the squared per-sample gradient norm (by the pre-activations, not the "
+            "weights) changes from a layer to the one below it, before training, mean over layers: -2 ln(delta_norm[1] "
+            "/ delta_norm[L]) / (L - 1) of L hidden layers. 0.69 is a halving a layer.",
             direction="above",
             sesoi=math.log(2),
             explanation="A layer multiplies the squared gradient by sigma_w^2 E[slope^2]. With sigma_w^2 of 1/3 to 2 "
@@ -142,7 +143,7 @@ CLAIM = Claim(
             samples=_vanishes,
             answer=Clause(
                 "a sigmoid network's gradients vanish with depth at the usual initializations",
-                "a sigmoid network's gradients do not vanish at all of the usual initializations",
+                "a sigmoid network's gradients do not vanish at every usual initialization",
             ),
         ),
         Part(

@@ -41,10 +41,9 @@ def an_arm(
     )
 
 
-def say(*arms: ArmSummary, task: str = "classification") -> str:
-    return " ".join(
-        answer(dict(enumerate(arms)), dict.fromkeys(range(len(arms)), 0), SCORES[task], level=0.95, probe_size=512)
-    )
+def say(*arms: ArmSummary, task: str = "classification", probe_size: int = 512) -> str:
+    baselines = dict.fromkeys(range(len(arms)), 0)
+    return " ".join(answer(dict(enumerate(arms)), baselines, SCORES[task], level=0.95, probe_size=probe_size))
 
 
 def test_an_interval_that_excludes_zero_is_better_or_worse_and_one_that_holds_it_is_neither() -> None:
@@ -133,3 +132,17 @@ def test_networks_that_guess_are_named_as_such_and_those_that_learn_are_not() ->
     assert "No better than guessing, or hardly: gelu (8.7 %; a guess has 10.0 %) and elu (14.0 %; a guess has" in said
     assert "guessing" not in say(arms[0])
     assert "guessing" not in say(an_arm("relu", 0.05), task="regression")
+
+
+def test_four_pairs_are_neither_better_nor_worse_however_clear() -> None:
+    clear = an_arm("tanh", difference=(0.5, 0.6))
+    four = replace(clear.score, difference=replace(clear.score.difference, n=4))  # type: ignore[type-var]
+
+    assert "inconclusive: tanh (4 pairs, of 5 that a verdict takes)" in say(an_arm("relu"), replace(clear, score=four))
+
+
+def test_dead_units_are_said_with_the_size_of_their_own_probe() -> None:
+    dead = an_arm("relu", dead_fraction_end=0.25)
+
+    assert "on the probe of 10 inputs" in say(dead, probe_size=10)
+    assert "on the probe of 10 inputs" in say(an_arm("tanh"), probe_size=10)

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lab.claims.claim import Direction, Sample
 from lab.claims.verdict import Judged, Verdict, judge_sample, level_of, together
@@ -123,3 +127,31 @@ def test_an_effect_is_refuted_wrongly_in_less_than_five_percent_of_experiments()
 def test_verdicts_of_many_parts_take_wider_intervals() -> None:
     assert level_of("above", 5) == pytest.approx(0.99)
     assert level_of("within", 5) == pytest.approx(0.98)
+
+
+def test_the_page_says_how_often_rare_deaths_pass_for_none() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    shares: dict[str, Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]] = {
+        "in all networks, normal": lambda rng, shape: rng.normal(0.01, 0.005, shape),
+        "in all networks, skewed: Beta(1/2, 9/2) / 10": lambda rng, shape: rng.beta(0.5, 4.5, shape) / 10,
+        "in three of ten, a thirtieth of their units": lambda rng, shape: _rare(rng, shape, 0.3),
+        "in one of ten, a tenth of their units": lambda rng, shape: _rare(rng, shape, 0.1),
+        "in one of twenty, a fifth of their units": lambda rng, shape: _rare(rng, shape, 0.05),
+    }
+
+    for name, draw in shares.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {name} |")]
+        told = [float(cell.strip(" %")) / 100 for cell in row.split("|")[2:-1]]
+        found = []
+        for n in (5, 10, 20, 40):
+            samples = draw(np.random.default_rng(n), (2000, n)).tolist()
+            within = [
+                judged(dict(enumerate(x)), direction="within", sesoi=0.01, level=level_of("within", 9)) for x in samples
+            ]
+            found.append(np.mean([each.verdict is SUPPORTED for each in within]))
+        assert told == pytest.approx(found, abs=0.02), name
+
+
+def _rare(rng: np.random.Generator, shape: tuple[int, int], networks: float) -> NDArray[np.float64]:
+    """Shares of dead units, 0 but in so many networks, with a mean of 0.01 over all of them."""
+    return np.where(rng.random(shape) < networks, rng.beta(2, 3, shape) / 0.4 * 0.01 / networks, 0.0)
