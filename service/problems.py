@@ -96,7 +96,9 @@ def _http(error: HTTPException) -> Response:
     kept = {
         name: value for name, value in error.get_headers() if name.lower() not in ("content-type", "content-length")
     }
-    return problem(error.code or 500, error.description or HTTPStatus(error.code or 500).phrase, headers=kept)
+    code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    nowhere = f"There is nothing at {shown(request.path)}." if code == HTTPStatus.NOT_FOUND else None
+    return problem(code, nowhere or error.description or HTTPStatus(code).phrase, headers=kept)
 
 
 def _unexpected(error: Exception) -> Response:

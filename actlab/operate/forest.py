@@ -31,7 +31,8 @@ def _body(parts: Sequence[Json], height: int) -> Iterator[str]:
         said = {-16: "below", 0: "0", 16: "above"}.get(tick, f"{tick:+d}")
         yield f'<line x1="{_x(tick):.1f}" x2="{_x(tick):.1f}" y1="{TOP}" y2="{height - 24}" stroke="#CCC"/>'
         yield f'<text x="{_x(tick):.1f}" y="{height - 8}" text-anchor="middle" fill="#555">{said}</text>'
-    yield f'<text x="{_x(0):.1f}" y="20" text-anchor="middle">effect, in smallest effects of interest</text>'
+    scale = "effect, in smallest effects of interest (square-root scale)"
+    yield f'<text x="{_x(0):.1f}" y="20" text-anchor="middle">{scale}</text>'
     y = TOP + ROW / 2
     for part in parts:
         colour = COLOURS[part["verdict"]]

@@ -33,6 +33,7 @@ class RunningLab:
 
     url: str
     supervisor: Supervisor
+    asks_for_tokens: bool
 
     def tend(self) -> None:
         self.supervisor.tend()
@@ -56,7 +57,7 @@ def running_lab(place: Place, *, host: str, port: int, workers: int | None, wish
             host=host,
             workers=workers,
         )
-        _settings(environ)
+        settings = _settings(environ)
         place.prepare()
         with Supervisor(
             folder=place.folder, logs=place.logs, private=private, environ=environ, wish=wish
@@ -69,7 +70,7 @@ def running_lab(place: Place, *, host: str, port: int, workers: int | None, wish
             supervisor.start(processes.WORKER)
             _wait(supervisor, wish, lambda: _ready(url), "api", place)
             supervisor.steady = True
-            yield RunningLab(url, supervisor)
+            yield RunningLab(url, supervisor, asks_for_tokens=settings.auth == "tokens")
 
 
 @contextmanager

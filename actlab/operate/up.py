@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from actlab.client import DEFAULT_URL
+from actlab.command import command
 from actlab.operate.errors import Stopped
 from actlab.operate.place import held
 from actlab.operate.processes import check_parts
@@ -28,6 +29,8 @@ def up(*, host: str, port: int, data: Path, workers: int | None) -> None:
                 _say(f"Its data are in {place.folder}, its logs in {place.logs}. Ctrl-C stops it; the data stay.")
                 if lab.url != DEFAULT_URL:
                     _say(f"For other terminals: export ACTLAB_URL={lab.url}")
+                if lab.asks_for_tokens:
+                    _say(f"It asks for tokens: {command('token', 'create', 'me', '--data', str(data))}")
                 _keep_up(lab, wish)
         except Stopped:
             _say("Stopped before the lab was up.")

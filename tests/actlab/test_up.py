@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -91,12 +92,15 @@ def test_a_lab_that_asks_for_tokens_serves_a_network(data: Path, monkeypatch: py
 
     with started(data, "--host", "0.0.0.0") as up:  # noqa: S104 - that it is served there is the claim
         port = up.url.rpartition(":")[2]
+        assert up.process.stdout is not None
+        said = [up.process.stdout.readline() for _ in range(3)]
         statuses = [
             httpx.get(f"http://127.0.0.1:{port}{path}", headers={"Host": "lab.example"}).status_code
             for path in ("/readyz", "/v1/experiments")
         ]
 
     assert statuses == [200, 401]
+    assert f"actlab token create me --data {shlex.quote(str(data))}" in said[2]
 
 
 @pytest.mark.parametrize(

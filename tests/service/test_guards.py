@@ -235,3 +235,10 @@ def test_the_limits_of_a_deployment_are_checked_and_shown(settings: Settings) ->
     limit = next(p for p in document["paths"]["/v1/experiments"]["get"]["parameters"] if p["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 20, "default": 20}
     close(app)
+
+
+def test_a_path_where_nothing_is_is_named(sqlite_client: FlaskClient) -> None:
+    answer = sqlite_client.get("/v1/experiments/xyz")
+
+    assert answer.status_code == 404
+    assert answer.get_json()["detail"] == "There is nothing at '/v1/experiments/xyz'."
