@@ -106,7 +106,7 @@ def test_the_summary_says_who_agrees_and_the_report_shows_it(client: FlaskClient
     assert summary["table"][1]["gradient_ratio_predicted"] == pytest.approx(0.325)
     sentence = (
         "Theory of wide networks predicts the factor before training; the measured one agrees with it for relu; "
-        "it disagrees for tanh (x 0.25, not x 0.33)."
+        "it disagrees for tanh (x 0.25, predicted x 0.325)."
     )
     assert sentence in summary["answer"]
     assert "theory 0.325: disagrees" in report
