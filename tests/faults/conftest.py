@@ -113,10 +113,11 @@ def _laboratory(
 
 
 @pytest.fixture
-def lab(running_lab: Laboratory, seed: int) -> Laboratory:  # noqa: ARG001 - the seed is set before anything is drawn
+def lab(running_lab: Laboratory, seed: int) -> Iterator[Laboratory]:  # noqa: ARG001 - the seed is set before anything is drawn
     """With one API, one sweeper, two workers of one process each, and an empty ledger."""
     running_lab.begin()
-    return running_lab
+    yield running_lab
+    print(running_lab.said())  # noqa: T201 - pytest shows it with a failure
 
 
 @pytest.fixture

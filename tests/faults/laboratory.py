@@ -182,6 +182,11 @@ class Laboratory:
         said = (json.loads(line) for line in lines if line.startswith("{") and event in line)
         return any(each["event"] == event and what.items() <= each.items() for each in said)
 
+    def said(self, n_lines: int = 30) -> str:
+        """What each program said last."""
+        last = ((name, self.keeper.log(name).splitlines()[-n_lines:]) for name in self.keeper.names(""))
+        return "\n".join(f"{name}: {line}" for name, lines in last for line in lines)
+
     def close(self) -> None:
         self.keeper.close()
         self.database.close()

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from store.models import Stack
 from tests.faults.laboratory import Laboratory, Training, until
+from tests.faults.requests import LONG, a_request
 from tests.servers import start_postgres
 
 
@@ -23,7 +24,12 @@ def a_victim(lab: Laboratory, struck: set[int], *, within_s: float = 60.0) -> Tr
     """A stack in training, at some moment after it began, by processes that were not struck before."""
 
     def find() -> Training | None:
-        training = lab.a_training(but=struck, within_s=within_s)
+        if not lab.open():
+            # All of it may have ended between two looks.
+            lab.submit(a_request(steps=LONG))
+        training = lab.a_training_now(struck)
+        if training is None:
+            return None
         time.sleep(random.uniform(0, 0.5))
         return next((each for each in lab.training() if each.child == training.child), None)
 

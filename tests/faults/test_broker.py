@@ -40,7 +40,7 @@ def test_a_broker_killed_while_workers_train_loses_nothing(lab: Laboratory) -> N
     n = 3
 
     for _ in range(n):
-        lab.submit(a_request(steps=2000), n=2)
+        lab.submit(a_request(steps=4000), n=2)
         lab.a_training()
         time.sleep(random.uniform(0, 1))
         restart_broker(lab)

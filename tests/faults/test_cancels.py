@@ -25,7 +25,7 @@ def test_cancels_at_random_moments_end_each_experiment_once(lab: Laboratory) -> 
     n = 10
 
     for number in range(n):
-        entry = lab.ledger.submit(a_request(steps=2000, stacks=2))
+        entry = lab.ledger.submit(a_request(steps=4000, stacks=2))
         # A third before it is trained, a third amid training, a third with a kill.
         training = lab.a_training() if number % 3 else None
         time.sleep(random.uniform(0, 0.5))
@@ -39,7 +39,7 @@ def test_cancels_at_random_moments_end_each_experiment_once(lab: Laboratory) -> 
 @rounds(5)
 def test_what_was_cancelled_is_run_again_to_the_numbers_of_an_undisturbed_one(lab: Laboratory) -> None:
     n = 3
-    entries = lab.submit(a_request(steps=2000, stacks=2), n)
+    entries = lab.submit(a_request(steps=4000, stacks=2), n)
 
     for entry in entries:
         lab.a_training()

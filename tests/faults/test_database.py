@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.laboratory import Laboratory, until
 from tests.faults.ledger import Entry
-from tests.faults.requests import a_request
+from tests.faults.requests import LONG, a_request
 from tests.faults.rounds import CHAOS, rounds
 from tests.faults.strikes import postgres_away, restart_postgres, terminate_backend
 
@@ -23,7 +23,7 @@ def test_a_database_that_restarts_loses_nothing(lab: Laboratory) -> None:
     n = 5
 
     for _ in range(n):
-        lab.submit(a_request(steps=3000))
+        lab.submit(a_request(steps=LONG))
         lab.a_training()
         time.sleep(random.uniform(0, 0.7))
         restart_postgres(lab)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from store.models import Stack
 from tests.faults.laboratory import Laboratory, Training
-from tests.faults.requests import a_request
+from tests.faults.requests import LONG, a_request
 from tests.faults.rounds import rounds
 from tests.faults.strikes import (
     kill_child,
@@ -79,5 +79,5 @@ def struck(lab: Laboratory, strike: Strike, n: int) -> Iterator[Training]:
     """Strikes `n` times, and keeps the lab at work meanwhile."""
     before: set[int] = set()
     for _ in range(n):
-        lab.submit(a_request(steps=3000))
+        lab.submit(a_request(steps=LONG))
         yield strike(lab, before)

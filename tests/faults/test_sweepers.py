@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from store.models import Experiment, Transition
 from store.transitions import SWEEPER
 from tests.faults.laboratory import Laboratory
-from tests.faults.requests import a_request
+from tests.faults.requests import LONG, a_request
 from tests.faults.rounds import rounds
 from tests.faults.strikes import kill_worker
 
@@ -22,7 +22,7 @@ def test_two_sweepers_return_a_lost_stack_once(lab: Laboratory) -> None:
     struck: set[int] = set()
 
     for _ in range(n):
-        lab.submit(a_request(steps=3000))
+        lab.submit(a_request(steps=LONG))
         kill_worker(lab, struck)
 
     lab.audit("workers killed under two sweepers", n, most_repeated=1.3)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from store.models import TERMINAL, Stack, Transition
 from tests.faults.laboratory import Laboratory, until
-from tests.faults.requests import a_request
+from tests.faults.requests import LONG, a_request
 from tests.faults.rounds import rounds
 from tests.faults.strikes import frozen, kill_worker
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @rounds(10)
 def test_a_worker_frozen_beyond_its_lease_changes_nothing_when_it_goes_on(lab: Laboratory) -> None:
-    lab.submit(a_request(steps=3000))
+    lab.submit(a_request(steps=LONG))
     zombie = frozen(lab, set())
     until(partial(ended, lab, zombie.stack_id), within_s=90)
     before = all_about(lab, zombie.stack_id)
@@ -37,7 +37,7 @@ def test_a_worker_frozen_beyond_its_lease_changes_nothing_when_it_goes_on(lab: L
 def test_a_worker_whose_clock_is_an_hour_off_harms_nothing(lab: Laboratory, shift_s: int) -> None:
     lab.keep("worker", 1)
     lab.keep("worker", 2, {"FAULTS_CLOCK_S": str(shift_s)})
-    lab.submit(a_request(steps=3000), n=2)
+    lab.submit(a_request(steps=LONG), n=2)
 
     kill_worker(lab, set())
 
