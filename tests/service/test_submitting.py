@@ -9,9 +9,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from lab.spec import DatasetSpec
 from service.parts import parts
+from service.schemas import ExperimentSchema
 from store.database import Database
-from tests.builders import a_spec
+from tests.builders import a_spec, an_activation
 from tests.service.recorded import submitted, train_all, trained
 
 
@@ -193,6 +195,19 @@ def test_two_who_cancel_the_same_at_once_share_it(app: Flask, client: FlaskClien
 
     assert {answer.status_code for answer in answers} == {202}
     assert set(_states(client).values()) == {"cancelled"}
+
+
+def test_a_request_on_record_has_the_form_that_its_schema_gives_it() -> None:
+    spec = a_spec(
+        "relu",
+        an_activation("leaky_relu", negative_slope=0.2),
+        name="why",
+        tags=("a", "b"),
+        dataset=DatasetSpec("xor", (("noise", 0.5),)),
+        sweep=(("training.clip_norm", (None, 0.5)), ("network.normalization", ("none", "batch"))),
+    )
+
+    assert ExperimentSchema().dump(spec.to_json()) == spec.to_json()
 
 
 def test_a_dry_run_says_how_long_by_what_was_measured(client: FlaskClient, database: Database) -> None:
