@@ -109,6 +109,12 @@ def hints_waiting(lab: Laboratory) -> int:
         return int(client.llen(f"{lab.settings.key_prefix}stacks"))
 
 
+def workers_that_wait(lab: Laboratory) -> int:
+    """For a hint: nobody else holds a connection to the broker in that way."""
+    with _broker(lab) as client:
+        return int(client.info("clients")["blocked_clients"])
+
+
 def restart_postgres(lab: Laboratory) -> None:
     with postgres_away(lab):
         time.sleep(random.uniform(0, 3))
