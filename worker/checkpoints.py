@@ -43,6 +43,8 @@ class Checkpoints:
         self._part = Slice(range(0))
         self._reached: Callable[[int], int] = int
         self._kept_step = 0
+        self._runs_on_record = range(0)
+        """What the last one that may be on record is of: the answer to its commit may have been lost."""
         self._due = time.monotonic() + attempt.workplace.settings.checkpoint_s
 
     def find(self) -> Checkpoint | None:
@@ -61,6 +63,7 @@ class Checkpoints:
             return None
         self._found, self._kept_step, self._state = found, found.step, load(found.state)
         self.found_slice = _unpacked(self._state.pop("slice"))
+        self._runs_on_record = self.found_slice.runs
         return found
 
     def turn_to(self, part: Slice, training: StackTraining, reached: Callable[[int], int]) -> int:
@@ -74,9 +77,9 @@ class Checkpoints:
             training.restore(state)
             self._say("stack_resumed", step=found.step)
             return found.recorded_step
-        if self._kept_step > reached(0):
+        if self._runs_on_record.stop > part.runs.start:
             # Memory ran out on the way, and what was to train at once does so no more.
-            self._kept_step = 0
+            self._kept_step, self._runs_on_record = 0, range(0)
             self._attempt.persist(partial(checkpoints.forget, claim=self._attempt.claim))
         return -1
 
@@ -95,6 +98,7 @@ class Checkpoints:
         started = time.monotonic()
         checkpoint = Checkpoint(step, recorded_step, self._made_under, _packed(training, self._part))
         self._put_off(len(checkpoint.state))
+        self._runs_on_record = self._part.runs
         try:
             for chunk in range(checkpoint.n_chunks):
                 self._attempt.once(

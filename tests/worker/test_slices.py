@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import torch
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
 from lab.records import RunResult, StackRecord
-from store import leases
+from store import checkpoints, leases
+from store.checkpoints import Checkpoint, keep
 from store.database import Database, database_now
+from store.leases import Claim
 from store.models import CheckpointChunk, Stack
 from tests.builders import a_spec
+from tests.commits import answers_lost
 from tests.store.builders import a_result
 from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted
 from worker import training
@@ -127,6 +132,46 @@ def test_a_sliced_stack_goes_on_from_its_checkpoint_with_the_same_bits(
     assert rows(sqlite_database, CheckpointChunk) == []
 
 
+def test_a_checkpoint_that_was_kept_unheard_is_not_gone_back_to_once_memory_has_run_out(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = a_spec("relu", "tanh", steps=20, points=11, replicates=3)
+    undisturbed = submitted(sqlite_database, spec)
+    train_next(a_workplace(sqlite_database))
+    disturbed = submitted(sqlite_database, spec)
+
+    # Of all checkpoints one is kept, and the answer to its commit is lost; then the halves begin, which record anew.
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "StackTraining", DyingInHalves)
+        patch.setattr(checkpoints, "keep", (one := OneUnheard()).keep)
+        with answers_lost(sqlite_database, one.is_to_be_lost), pytest.raises(SystemExit):
+            train_next(a_workplace(sqlite_database, replace(QUICK, heartbeat_s=2.9, checkpoint_s=1e-9)))
+    with sqlite_database.writing() as session:
+        session.execute(sa.update(Stack).where(Stack.state == "running").values(lease_until=database_now(-0.01)))
+        leases.expire(session, max_losses=3)
+    train_next(a_workplace(sqlite_database))
+
+    assert one.kept_step == 6
+    assert numbers(sqlite_database, disturbed) == numbers(sqlite_database, undisturbed)
+
+
+class OneUnheard:
+    """A database that takes no checkpoint but the first from step 6 on, and says nothing of it."""
+
+    kept_step = 0
+    is_committing = False
+
+    def keep(self, session: Session, claim: Claim, checkpoint: Checkpoint, chunk: int) -> None:
+        if self.kept_step or checkpoint.step < 6:
+            raise OperationalError("INSERT", {}, Exception("the server closed the connection"))
+        keep(session, claim, checkpoint, chunk)
+        self.kept_step, self.is_committing = checkpoint.step, True
+
+    def is_to_be_lost(self, _: int) -> bool:
+        is_lost, self.is_committing = self.is_committing, False
+        return is_lost
+
+
 class RoomForTwo(StackTraining):
     """Memory runs out at `at_step` where more networks train at once."""
 
@@ -139,6 +184,18 @@ class RoomForTwo(StackTraining):
     def record(self) -> StackRecord:
         if self.n_runs > 2 and self.step >= self.at_step:
             no_room()
+        return super().record()
+
+
+class DyingInHalves(StackTraining):
+    """Memory for all six runs runs out at step 12, and the process dies soon after it has begun with half of them."""
+
+    def record(self) -> StackRecord:
+        n_runs = len(self._stack.runs)
+        if n_runs == 6 and self.step >= 12:
+            no_room()
+        if n_runs < 6 and self.step > 0:
+            raise SystemExit("died")
         return super().record()
 
 
