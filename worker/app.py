@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from typing import Any
 
 import structlog
 from celery.signals import worker_shutting_down
+from sqlalchemy.exc import SQLAlchemyError
 
+from lab.errors import Unavailable
 from store import leases
 from store.database import Database
 from store.logs import configure
@@ -28,12 +31,21 @@ def worker_name(main_pid: int) -> str:
 
 @worker_shutting_down.connect
 def _ask_children_to_yield(**_: Any) -> None:
-    """On SIGTERM or SIGINT: the row asks the training processes to give their stacks back; their heartbeat reads it."""
+    """On SIGTERM or SIGINT."""
+    asking = (settings, worker_name(os.getpid()), threading.Event())
+    threading.Thread(target=ask_to_yield, args=asking, daemon=True).start()
+
+
+def ask_to_yield(settings: Settings, worker: str, stop: threading.Event) -> None:
+    """The row asks the worker's training processes to give their stacks back; their heartbeat reads it. It goes on
+    asking until `stop`: a process may be claiming a stack just now, and the database may be away.
+    """
     database = Database.connect(settings.database_url)
-    try:
-        with database.writing() as session:
-            leases.ask_to_yield(session, worker=worker_name(os.getpid()))
-    except Exception as error:  # noqa: BLE001 - a shutdown goes on whatever the database says
-        structlog.get_logger().warning("yield_not_asked", error=str(error))
-    finally:
-        database.close()
+    while not stop.is_set():
+        try:
+            with database.writing() as session:
+                leases.ask_to_yield(session, worker=worker)
+        except (SQLAlchemyError, Unavailable) as error:
+            structlog.get_logger().warning("yield_not_asked", error=str(error))
+        stop.wait(settings.heartbeat_s)
+    database.close()

@@ -1,0 +1,73 @@
+"""A worker that is told to end asks its training processes to give back what they hold."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from store import leases
+from store.database import Database
+from store.models import Stack
+from tests.builders import a_spec
+from tests.worker.workplaces import QUICK, rows, submitted
+from worker.app import ask_to_yield
+
+
+@contextmanager
+def ending(database: Database) -> Iterator[None]:
+    """The worker `here/1/` has been told to end, and has not ended yet."""
+    stop = threading.Event()
+    asking = threading.Thread(
+        target=ask_to_yield, args=(replace(QUICK, database_url=database.url), "here/1/", stop), daemon=True
+    )
+    asking.start()
+    yield
+    stop.set()
+    asking.join()
+
+
+def claim(database: Database) -> None:
+    with database.writing() as session:
+        leases.claim(session, worker="here/1/2", lease_s=60)
+
+
+def asked(database: Database) -> bool:
+    return [stack.yield_requested for stack in rows(database, Stack)] == [True]
+
+
+def test_a_process_that_claims_a_stack_just_after_is_asked_too(database: Database) -> None:
+    submitted(database, a_spec())
+
+    with ending(database):
+        time.sleep(0.3)
+        claim(database)
+
+        until(lambda: asked(database))
+
+
+def test_a_database_that_is_away_just_then_is_asked_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted(database, a_spec())
+    claim(database)
+
+    def away(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise OperationalError("UPDATE", {}, Exception("the server closed the connection"))
+
+    monkeypatch.setattr(leases, "ask_to_yield", away)
+
+    with ending(database):
+        until(lambda: asked(database))
+
+
+def until(true: Callable[[], Any], *, within_s: float = 10.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, f"not so within {within_s} s"
+        time.sleep(0.02)
