@@ -131,7 +131,7 @@ def conditions(spec_digest: str, ran_on: RanOn) -> dict[str, Any]:
     device = torch.device(ran_on.device)
     return {
         "spec_digest": spec_digest,
-        "engine": _engine_digest(),
+        "engine": engine_digest(),
         "torch_version": ran_on.torch_version,
         "numpy_version": np.__version__,
         "device": _processor() if device.type == "cpu" else torch.cuda.get_device_name(device),
@@ -147,12 +147,16 @@ def _processor() -> str:
 
 
 @cache
-def _engine_digest() -> str:
-    """Of the programs that make the numbers, engine and data sets, and of this one, which lays out what is kept."""
-    here = Path(__file__).parent
-    named = {path.relative_to(here).as_posix(): path for path in here.rglob("*.py")}
+def engine_digest(root: Path = Path(__file__).parent.parent) -> str:
+    """Of the programs that make the numbers, engine, data sets and the lab's own, and of this one, which lays out what
+    is kept.
+    """
+    named = {
+        path.relative_to(root).as_posix(): path for part in ("lab", "worker") for path in (root / part).rglob("*.py")
+    }
+    decisive = ("lab/", "worker/engine/", "worker/datasets/", "worker/checkpoints.py")
     digest = hashlib.sha256()
-    for name in sorted(name for name in named if name.startswith(("engine/", "datasets", "checkpoints.py"))):
+    for name in sorted(name for name in named if name.startswith(decisive)):
         digest.update(name.encode() + b"\0" + named[name].read_bytes())
     return digest.hexdigest()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,10 +28,11 @@ from store.models import CheckpointChunk, Measurement, Stack
 from tests.builders import a_spec
 from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted
 from worker import training
-from worker.checkpoints import conditions
+from worker.checkpoints import conditions, engine_digest
 from worker.engine import StackTraining
 from worker.training import train_next
 
+ROOT = Path(__file__).parent.parent.parent
 # After every piece of training, however short.
 ALWAYS = replace(QUICK, checkpoint_s=1e-9)
 
@@ -191,6 +194,18 @@ def test_a_checkpoint_names_all_that_decides_the_last_bits() -> None:
     assert here["device"] == about.get("cpu_name", "cpu")
     assert here["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
     assert len(here["engine"]) == 64
+
+
+@pytest.mark.parametrize("path", ["lab/plan.py", "lab/catalog/schedules.py", "worker/engine/loop.py"])
+def test_the_engine_is_another_where_a_program_that_makes_numbers_is(tmp_path: Path, path: str) -> None:
+    for folder in ("lab", "worker"):
+        shutil.copytree(ROOT / folder, tmp_path / "changed" / folder)
+        shutil.copytree(ROOT / folder, tmp_path / "same" / folder)
+    with (tmp_path / "changed" / path).open("a") as program:
+        program.write("\n")
+
+    assert engine_digest(tmp_path / "changed") != engine_digest(tmp_path / "same")
+    assert engine_digest(tmp_path / "same") == engine_digest(ROOT)
 
 
 def test_a_worker_that_is_to_stop_leaves_a_checkpoint(database: Database) -> None:
