@@ -72,7 +72,10 @@ def note(
 def lock_stacks(session: Session, experiment_id: str) -> None:
     """Stacks before their experiment, by id: the order in which everybody locks."""
     stacks = sa.select(Stack.id).where(Stack.experiment_id == experiment_id).order_by(Stack.id)
-    session.execute(stacks.with_for_update(key_share=True)).all()
+    locked = stacks.with_for_update(key_share=True)
+    # Whoever adds stacks has the first one. Once it is ours, a second look sees all that there will be.
+    session.execute(locked.limit(1)).all()
+    session.execute(locked).all()
 
 
 def settle(session: Session, experiment_id: str, *, actor: str) -> None:

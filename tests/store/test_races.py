@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
+from sqlalchemy.orm import Session
+
 from lab.errors import LeaseLost
-from store import deletions, leases, results, submissions
+from store import deletions, leases, results, retries, submissions
 from store.database import Database
 from store.leases import Claim
 from store.models import Experiment
@@ -118,6 +122,37 @@ def test_deleting_while_others_work_does_not_deadlock(database: Database) -> Non
             assert list(pool.map(act, range(4)))[3] == "done"
 
 
+def test_a_cancel_ends_what_was_queued_while_it_waited(
+    postgres_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a retry that came first. The worst moment for a worker to claim that and to give it back."""
+    experiment = submitted(postgres_database)
+    failed(postgres_database, claimed(postgres_database))
+    cancel_queued = submissions._cancel_queued
+
+    def cancel_amid_a_claim(session: Session, experiment_id: str) -> None:
+        with postgres_database.writing() as other:
+            claim = leases.claim(other, worker="here/1/2", lease_s=60)
+        cancel_queued(session, experiment_id)
+        if claim is not None:
+            with postgres_database.writing() as other:
+                leases.give_back(other, claim)
+
+    def cancel() -> None:
+        with postgres_database.writing() as session:
+            submissions.cancel(session, experiment.id)
+
+    monkeypatch.setattr(submissions, "_cancel_queued", cancel_amid_a_claim)
+    with ThreadPoolExecutor(1) as pool:
+        with postgres_database.writing() as session:
+            retries.retry(session, experiment.id)
+            cancelling = pool.submit(cancel)
+            time.sleep(0.5)
+        cancelling.result()
+
+    assert state_of(postgres_database, experiment) == "cancelled"
+
+
 def test_a_sweeper_passes_over_a_stack_that_its_worker_is_writing_to(postgres_database: Database) -> None:
     submitted(postgres_database)
     claim = claimed(postgres_database)
@@ -126,3 +161,8 @@ def test_a_sweeper_passes_over_a_stack_that_its_worker_is_writing_to(postgres_da
     with postgres_database.writing() as session:
         leases.heartbeat(session, claim, lease_s=60)
         assert expired(postgres_database) is None
+
+
+def failed(database: Database, claim: Claim) -> None:
+    with database.writing() as session:
+        leases.fail(session, claim, error_class="Broken", error="It broke.")
