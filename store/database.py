@@ -212,6 +212,10 @@ def _prepare_postgres(connection: psycopg.Connection[Any], _: Any) -> None:
     # No query runs for long, and many run at once: to start a second process for one took longer than it saved, for a
     # page of rows twice as long as the whole query takes without.
     connection.execute("SET max_parallel_workers_per_gather = 0")
+    # Where this machine vanishes amid a COPY, no timeout of a transaction counts, and by the system's own settings the
+    # server would keep the rows locked for two hours. It is as patient as we are.
+    connection.execute("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 1")
+    connection.execute("SET tcp_user_timeout = '15s'")
     connection.commit()
 
 

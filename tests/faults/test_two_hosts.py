@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import pytest
 
 from actlab.operate.child import Program
 from actlab.operate.processes import WORKER
+from store.database import Database
 from store.migrate import upgrade
 from store.settings import Settings
 from tests.conftest import started
@@ -24,6 +26,7 @@ from tests.faults.rounds import rounds
 from tests.faults.strikes import recovery_s
 from tests.faults.undisturbed import Undisturbed
 from tests.servers import start_postgres, start_valkey
+from tests.store.builders import claimed, expired, run_out, submitted
 
 pytestmark = [
     pytest.mark.slow,
@@ -68,8 +71,13 @@ class Host:
         subprocess.run(["ip", "netns", "delete", self.name], check=False, capture_output=True)
         subprocess.run(["ip", "link", "delete", self.cable], check=False, capture_output=True)
 
+    @property
+    def enter(self) -> tuple[str, ...]:
+        """What a command begins with that is to run there."""
+        return ("ip", "netns", "exec", self.name)
+
     def worker(self) -> Program:
-        return replace(WORKER, command=("ip", "netns", "exec", self.name, *WORKER.command))
+        return replace(WORKER, command=(*self.enter, *WORKER.command))
 
     def environ(self) -> dict[str, str]:
         return {
@@ -125,6 +133,41 @@ def test_a_host_cut_off_amid_training_changes_nothing_when_it_is_back(apart: Lab
     apart.submit(a_request(steps=6000), n=2)
     until(lambda: training_on(apart, host))
     apart.audit("a host cut off amid training, healed later", 1, most_repeated=1.3, recovery_s=[taken_over_s])
+
+
+# Holds every stack's row, and stands amid a COPY.
+COPYING = """
+import sys, time, sqlalchemy as sa
+from store.database import Database
+
+with Database.connect(sys.argv[1]).writing() as session:
+    session.execute(sa.text("UPDATE stacks SET step = step"))
+    driver = session.connection().connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy("COPY tokens FROM STDIN"):
+        print("copying", flush=True)
+        time.sleep(600)
+"""
+
+
+def test_a_host_cut_off_amid_a_copy_keeps_its_stacks_from_nobody(hosts: list[Host]) -> None:
+    host = hosts[0]
+    with started(partial(start_postgres, addresses=[host.gateway])) as postgres:
+        upgrade(postgres.url)
+        database = Database.connect(postgres.url)
+        submitted(database)
+        run_out(database, claimed(database))
+        command = [*host.enter, sys.executable, "-c", COPYING, host.environ()["ACTLAB_DATABASE_URL"]]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as copying:
+            assert copying.stdout is not None
+            assert copying.stdout.readline() == "copying\n"
+            host.cut_off()
+
+            held = expired(database) is None
+            found = until(lambda: expired(database))
+            copying.kill()
+        database.close()
+
+    assert (held, found) == (True, "queued")
 
 
 def training_on(lab: Laboratory, host: Host) -> Training | None:
