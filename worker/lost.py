@@ -14,7 +14,6 @@ from celery.worker.request import Request
 
 from store import leases
 from store.database import Database
-from store.models import QUEUED
 from store.queue import Hints
 from store.settings import Settings
 from worker.app import settings, worker_name
@@ -42,8 +41,9 @@ class TrainRequest(Request):
 
 
 def release(settings: Settings, worker: str, how: str) -> None:
-    """Loses the stack that the training process `worker` held when it ended, `how` so, and hints that it waits again.
-    Never raises: what is not done here is done by the sweeper, when the lease has run out.
+    """Loses the stack that the training process `worker` held when it ended, `how` so, and hints in its place: that
+    stack waits again, or others do. Never raises: what is not done here is done by the sweeper, when the lease has run
+    out.
     """
     database = Database.connect(settings.database_url)
     try:
@@ -55,7 +55,7 @@ def release(settings: Settings, worker: str, how: str) -> None:
     finally:
         database.close()
     _log.warning("training_process_lost", worker=worker, how=how, stack_is=state)
-    if state == QUEUED:
+    if state is not None:
         _hint(settings)
 
 

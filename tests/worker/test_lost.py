@@ -36,6 +36,21 @@ def test_a_stack_is_released_and_hinted_at(database: Database, settings: Setting
     assert waiting(settings) == 1
 
 
+def test_those_that_wait_behind_a_stack_that_has_failed_for_good_are_hinted_at(
+    database: Database, settings: Settings
+) -> None:
+    settings = replace(settings, database_url=database.url, max_losses=1)
+    submitted(database, a_spec())
+    submitted(database, a_spec())
+    with database.writing() as session:
+        leases.claim(session, worker="here/1/2", lease_s=60)
+
+    release(settings, "here/1/2", "signal 9 (SIGKILL)")
+
+    assert sorted(stack.state for stack in rows(database, Stack)) == ["failed", "queued"]
+    assert waiting(settings) == 1
+
+
 def test_a_process_that_held_nothing_wakes_nobody(database: Database, settings: Settings) -> None:
     """Else one that dies at every hint would be started without end."""
     settings = replace(settings, database_url=database.url)
