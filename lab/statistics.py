@@ -7,8 +7,9 @@ intervals are Student's t. `scipy.special` does the arithmetic (`scipy.stats` wo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -42,7 +43,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An arm minus its baseline, over the pairs that have both members. `p_holm` is adjusted over all arms."""
+    """An arm minus its baseline, over the pairs that have both members. `p_holm` is adjusted over all arms.
+
+    `missing` are pairs without, but for those that were cancelled, which `note` names.
+    """
 
     n: int
     missing: int
@@ -136,14 +140,25 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
 
 
 def compare(
-    values: Mapping[int, Values], baseline_of: Mapping[int, int], *, level: float = 0.95
+    values: Mapping[int, Values],
+    baseline_of: Mapping[int, int],
+    *,
+    cancelled: Mapping[int, Collection[int]] = MappingProxyType({}),
+    level: float = 0.95,
 ) -> dict[int, ArmComparison]:
     """Every arm's estimate, and its paired difference from its baseline, p adjusted by Holm over all of them.
 
-    `values` maps arm to replicate to value; `baseline_of` maps each arm to the arm it is compared with.
+    `values` maps arm to replicate to value; `baseline_of` maps each arm to the arm it is compared with; `cancelled`
+    maps arm to the replicates that were. A pair that lacks a member for that reason alone was not to be: it is left
+    out, and named. One whose other member failed, diverged or is undefined stays missing, lest cancelling hide it.
     """
     differences = {
-        arm: _difference(values.get(arm, {}), values.get(baseline, {}), level=level)
+        arm: _difference(
+            values.get(arm, {}),
+            values.get(baseline, {}),
+            cancelled=(cancelled.get(arm, ()), cancelled.get(baseline, ())),
+            level=level,
+        )
         for arm, baseline in baseline_of.items()
         if arm != baseline
     }
@@ -167,8 +182,38 @@ def holm(p_values: Mapping[int, float]) -> dict[int, float]:
     return adjusted
 
 
-def _difference(arm: Values, baseline: Values, *, level: float) -> Difference:
+def spans(numbers: Iterable[int]) -> str:
+    """`3, 5 to 9`: whole numbers in words, neighbours together."""
+    ends: list[list[int]] = []
+    for number in sorted(numbers):
+        if ends and number == ends[-1][1] + 1:
+            ends[-1][1] = number
+        else:
+            ends.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ends)
+
+
+def _difference(
+    arm: Values, baseline: Values, *, cancelled: tuple[Collection[int], Collection[int]], level: float
+) -> Difference:
     replicates = arm.keys() | baseline.keys()
+    left_out = {
+        replicate
+        for replicate in replicates & {*cancelled[0], *cancelled[1]}
+        if all(
+            replicate in those or member.get(replicate) is not None
+            for member, those in zip((arm, baseline), cancelled, strict=True)
+        )
+    }
+    found = _paired(arm, baseline, replicates - left_out, level=level)
+    if not left_out:
+        return found
+    words = "replicate {} was" if len(left_out) == 1 else "replicates {} were"
+    note = f"{words.format(spans(left_out))} cancelled and {'does' if len(left_out) == 1 else 'do'} not count"
+    return replace(found, note="; ".join(filter(None, (found.note, note))))
+
+
+def _paired(arm: Values, baseline: Values, replicates: Collection[int], *, level: float) -> Difference:
     pairs = [
         (a, b)
         for replicate in replicates

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.agreement import AGREES, DISAGREES, INCONCLUSIVE, Agreement
-from lab.statistics import FEWEST, ArmComparison, Difference, Estimate
+from lab.statistics import FEWEST, ArmComparison, Difference, Estimate, spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class ArmSummary:
     activation_mean: Estimate
     failed: int
     diverged: int
-    cancelled: int = 0
+    cancelled: tuple[int, ...] = ()
+    """The replicates that were."""
     theory: Agreement | None = None
     """The gradient ratio beside its prediction; None where none is on record."""
     guess: float | None = None
@@ -60,6 +61,9 @@ _VANISHING = (
     "Where it shrinks, layers next to the input hardly learn at first: the more, the deeper the network. The "
     "initialization and the normalization set that factor as much as the activation does, so another choice of them "
     "may turn the order."
+)
+_CANCELLED = (
+    "What was cancelled does not count; what is complete does, in pairs that are. A retry goes on with the rest."
 )
 # Of the way from guessing to being always right: networks this near to it have learnt next to nothing.
 _NEXT_TO_NOTHING = 0.05
@@ -216,8 +220,14 @@ def _means(arms: Mapping[int, ArmSummary]) -> list[str]:
 def _missing(arms: Mapping[int, ArmSummary]) -> list[str]:
     said = [f"{arm.diverged} of {arm.label} diverged" for arm in arms.values() if arm.diverged]
     said += [f"{arm.failed} of {arm.label} failed" for arm in arms.values() if arm.failed]
-    said += [f"{arm.cancelled} of {arm.label} were cancelled" for arm in arms.values() if arm.cancelled]
-    return [f"Not in the means: {_listed(said)}."] if said else []
+    cancelled = [arm for arm in arms.values() if arm.cancelled]
+    said += [f"{len(arm.cancelled)} of {arm.label} were cancelled ({_replicates(arm)})" for arm in cancelled]
+    told = [f"Not in the means: {_listed(said)}."] if said else []
+    return [*told, _CANCELLED] if cancelled else told
+
+
+def _replicates(arm: ArmSummary) -> str:
+    return f"replicate{'s' if len(arm.cancelled) > 1 else ''} {spans(arm.cancelled)}"
 
 
 def _share(value: float | None) -> str:

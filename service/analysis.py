@@ -110,7 +110,7 @@ def table(findings: Findings) -> dict[str, Any]:
             "activation_mean": summary.activation_mean.mean,
             "n": summary.score.estimate.n,
             "failed": summary.failed,
-            "cancelled": summary.cancelled,
+            "cancelled": len(summary.cancelled),
             "diverged": summary.diverged,
             "probe_size": probe_sizes[arm],
         }
@@ -137,7 +137,7 @@ def _compared(arm: Arm, result: ArmComparison, values: MetricValues, labels: dic
         "swept": arm.swept,
         **asdict(result.estimate),
         "failed": values.failed[arm.position],
-        "cancelled": values.cancelled[arm.position],
+        "cancelled": len(values.cancelled[arm.position]),
         "diverged": values.diverged[arm.position],
         "probe_size": arm.probe_size,
         "difference": None if difference is None else {"to": labels[arm.baseline_position], **asdict(difference)},

@@ -184,7 +184,7 @@ class RowsAnswer(Answer):
 class DifferenceAnswer(Answer):
     to = Text(metadata={"description": "Label of the arm compared with."})
     n = Whole(metadata={"description": "Pairs of equal seed that have both members."})
-    missing = Whole()
+    missing = Whole(metadata={"description": "Pairs without both members, but for those that were cancelled."})
     mean = or_null(Number)
     low = or_null(Number)
     high = or_null(Number)

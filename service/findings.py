@@ -58,8 +58,8 @@ def find(session: Session, experiment_id: str) -> Findings:
 
     dead = values("dead_fraction", "last")
     start, end = _estimates(_where(values("dead_fraction", "first"), dead)), _estimates(dead)
-    ratios = values(GRADIENT_RATIO, "first")
-    ratio, theory = _geometric(ratios), _theory(session, experiment_id, ratios)
+    ratios = metric_values(session, experiment_id, GRADIENT_RATIO, at="first")
+    ratio, theory = _geometric(ratios.values), _theory(session, experiment_id, ratios)
     mean = _estimates(values("activation_mean", "last"))
     guesses = {arm.position: _guess(arm.dataset) for arm in arms_of(spec)}
     summaries = {
@@ -71,7 +71,7 @@ def find(session: Session, experiment_id: str) -> Findings:
             gradient_ratio=ratio[arm.position],
             activation_mean=mean[arm.position],
             failed=loss.failed[arm.position],
-            cancelled=loss.cancelled[arm.position],
+            cancelled=tuple(sorted(loss.cancelled[arm.position])),
             diverged=loss.diverged[arm.position],
             theory=theory.get(arm.position),
             guess=guesses[arm.position],
@@ -100,7 +100,7 @@ def smallest_probe(arms: Sequence[Arm]) -> int:
 
 
 def compared(arms: Sequence[Arm], values: MetricValues, *, level: float) -> dict[int, ArmComparison]:
-    return compare(values.values, _baselines(arms), level=level)
+    return compare(values.values, _baselines(arms), cancelled=values.cancelled, level=level)
 
 
 def _baselines(arms: Sequence[Arm]) -> dict[int, int]:
@@ -122,10 +122,12 @@ def _geometric(values: Values) -> dict[int, Estimate]:
     }
 
 
-def _theory(session: Session, experiment_id: str, ratios: Values) -> dict[int, Agreement]:
+def _theory(session: Session, experiment_id: str, ratios: MetricValues) -> dict[int, Agreement]:
     """The gradient ratio of whole networks beside its prediction, of the arms that have predictions on record."""
-    predicted = predictions.predictions(session, experiment_id, list(ratios), quantity=GRADIENT_RATIO)
-    return {arm: agreement(whole_network(found), ratios[arm]) for arm, found in predicted.items() if found}
+    predicted = predictions.predictions(session, experiment_id, list(ratios.values), quantity=GRADIENT_RATIO)
+    return {
+        arm: agreement(whole_network(found), ratios.without_cancelled(arm)) for arm, found in predicted.items() if found
+    }
 
 
 def _where(values: Values, known: Values) -> Values:

@@ -43,7 +43,7 @@ class PredictionAnswer(Answer):
     low = _number("Lower end of the band in which the mean over networks agrees.")
     high = _number("Upper end of the band.")
     measured = ma.fields.Nested(EstimateAnswer, metadata={"description": _MEASURED})
-    missing = Whole(metadata={"description": "Planned networks without a value."})
+    missing = Whole(metadata={"description": "Planned networks without a value, but for cancelled ones."})
     ratio = _number("Measured over predicted.")
     margin = _number("Half the band's width; of gradient_ratio, in its logarithm.")
     agreement = outcome(

@@ -193,4 +193,5 @@ def _member(session: Session, key: str, stage: str, asked: Asked, experiment: Ex
 
 
 def _lacks(member: Member) -> str:
-    return f"{member.stage}, {member.key}: experiment {member.experiment.id} is {member.state}"
+    more = ": what is complete counts, a retry goes on" if member.state == CANCELLED else ""
+    return f"{member.stage}, {member.key}: experiment {member.experiment.id} is {member.state}{more}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -33,13 +33,19 @@ class MetricValues:
     """A metric over an experiment: arm position to replicate to value. Every arm has an entry in each mapping.
 
     `values` holds every planned replicate; None where the run has not succeeded, where it diverged, or where its value
-    is undefined. The other mappings count runs; a diverged one is one of those that succeeded.
+    is undefined. `cancelled` has the replicates that were; `failed` and `diverged` count runs, and a diverged one is
+    one of those that succeeded.
     """
 
     values: Mapping[int, Mapping[int, float | None]]
     failed: Mapping[int, int]
-    cancelled: Mapping[int, int]
+    cancelled: Mapping[int, Set[int]]
     diverged: Mapping[int, int]
+
+    def without_cancelled(self, arm: int) -> dict[int, float | None]:
+        """The values of one arm's replicates that were not cancelled."""
+        gone = self.cancelled[arm]
+        return {replicate: value for replicate, value in self.values[arm].items() if replicate not in gone}
 
 
 def metric_values(
@@ -56,12 +62,15 @@ def metric_values(
     else:
         found = _by_step(session, experiment_id, metric, layer, at)
     values: dict[int, dict[int, float | None]] = {}
-    failed, cancelled, diverged = Counter[int](), Counter[int](), Counter[int]()
+    failed, diverged = Counter[int](), Counter[int]()
+    cancelled: dict[int, set[int]] = {}
     runs = sa.select(Arm.position, Run.id, Run.replicate, Run.state, Run.diverged_at).join(Arm, Arm.id == Run.arm_id)
     planned = runs.where(Run.experiment_id == experiment_id).order_by(Arm.position, Run.replicate)
     for arm, run_id, replicate, state, diverged_at in session.execute(planned):
         failed[arm] += state == FAILED
-        cancelled[arm] += state == CANCELLED
+        cancelled.setdefault(arm, set())
+        if state == CANCELLED:
+            cancelled[arm].add(replicate)
         diverged[arm] += state == SUCCEEDED and diverged_at is not None
         # What a run shows before it diverges is its own only at the first step; later numbers depend on when it broke.
         comparable = diverged_at is None or (at == "first" and metric not in WITHOUT_A_STEP)

@@ -18,7 +18,7 @@ from lab.records import PredictedValue
 from store import bulk
 from store.leases import Claim, hold
 from store.metrics import gradient_ratio
-from store.models import SUCCEEDED, Arm, Measurement, Prediction, Run
+from store.models import CANCELLED, SUCCEEDED, Arm, Measurement, Prediction, Run
 from store.transitions import BLIND
 
 Key = tuple[int | None, str]
@@ -27,7 +27,9 @@ Key = tuple[int | None, str]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the networks of one arm show: its planned replicates, and the values of those that have succeeded."""
+    """What the networks of one arm show: its planned replicates but for cancelled ones, and the values of those that
+    have succeeded.
+    """
 
     replicates: list[int] = field(default_factory=list)
     values: dict[Key, dict[int, float | None]] = field(default_factory=dict)
@@ -92,11 +94,11 @@ def predictions(
 def measured(session: Session, experiment_id: str, arms: Collection[int]) -> dict[int, Measured]:
     """What the networks of each arm in `arms` show at step 0 of everything that is predicted.
 
-    None where a run has not succeeded, and where its value is undefined. A run that diverged later counts: it had not
-    at step 0.
+    None where a run has not succeeded, and where its value is undefined; those that were cancelled are left out. A run
+    that diverged later counts: it had not at step 0.
     """
     planned = sa.select(Arm.position, Run.replicate).join(Arm, Arm.id == Run.arm_id)
-    planned = planned.where(Run.experiment_id == experiment_id, Arm.position.in_(arms))
+    planned = planned.where(Run.experiment_id == experiment_id, Arm.position.in_(arms), Run.state != CANCELLED)
     found: dict[int, Measured] = {arm: Measured() for arm in arms}
     for arm, replicate in session.execute(planned.order_by(Arm.position, Run.replicate)):
         found[arm].replicates.append(replicate)

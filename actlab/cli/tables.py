@@ -247,7 +247,7 @@ def _mean(estimate: Any) -> float | None:
 
 
 def _n(row: Mapping[str, Any]) -> str:
-    lost = [f"{row[key]} {key}" for key in ("failed", "diverged") if row.get(key)]
+    lost = [f"{row[key]} {key}" for key in ("failed", "cancelled", "diverged") if row.get(key)]
     return f"{row['n']} ({', '.join(lost)})" if lost else str(row["n"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,39 @@ def test_a_pair_that_lacks_both_members_is_missing_too() -> None:
 
     assert difference is not None
     assert (difference.n, difference.missing, difference.p) == (4, 6, None)
+
+
+def test_cancelled_pairs_are_left_out_and_named() -> None:
+    rng = np.random.default_rng(4)
+    of_five: dict[int, dict[int, float | None]] = {arm: dict(enumerate(rng.normal(arm, 1, size=5))) for arm in (0, 1)}
+    # Of the five added ones the baseline finished one, the arm another.
+    of_ten = {arm: of_five[arm] | dict.fromkeys(range(5, 10)) for arm in (0, 1)}
+    of_ten[0][5], of_ten[1][7] = 3.0, 3.0
+    cancelled = {0: {6, 7, 8, 9}, 1: {5, 6, 8, 9}}
+
+    alone = compare(of_five, {0: 0, 1: 0})[1].difference
+    found = compare(of_ten, {0: 0, 1: 0}, cancelled=cancelled)[1]
+
+    assert alone is not None
+    assert alone.p is not None
+    assert found.difference == replace(alone, note="replicates 5 to 9 were cancelled and do not count")
+    assert found.estimate.n == 6
+
+
+def test_a_pair_that_failed_or_diverged_is_missing_though_its_other_member_was_cancelled() -> None:
+    values: dict[int, dict[int, float | None]] = {arm: dict(enumerate(np.sqrt([1, 2 + arm, 5, 7]))) for arm in (0, 1)}
+    values[1] |= {4: None}
+    values[0] |= {4: None}
+
+    failed = compare(values, {0: 0, 1: 0}, cancelled={0: {4}})[1].difference
+    cancelled = compare(values, {0: 0, 1: 0}, cancelled={0: {4}, 1: {4}})[1].difference
+
+    assert failed is not None
+    assert cancelled is not None
+    assert (failed.n, failed.missing, failed.low) == (4, 1, None)
+    assert "cancelled" not in failed.note
+    assert (cancelled.n, cancelled.missing) == (4, 0)
+    assert cancelled.note == "replicate 4 was cancelled and does not count"
 
 
 def test_too_little_is_said_rather_than_interpolated() -> None:

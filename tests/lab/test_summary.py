@@ -37,7 +37,7 @@ def an_arm(
         activation_mean=an_estimate(numbers["activation_mean"]),
         failed=numbers.get("failed", 0),
         diverged=numbers.get("diverged", 0),
-        cancelled=numbers.get("cancelled", 0),
+        cancelled=numbers.get("cancelled", ()),
     )
 
 
@@ -111,6 +111,16 @@ def test_what_did_not_finish_is_never_left_out() -> None:
     said = say(an_arm("relu", diverged=2), an_arm("tanh", failed=1))
 
     assert "Not in the means: 2 of relu diverged and 1 of tanh failed." in said
+    assert "retry" not in said
+
+
+def test_what_was_cancelled_is_named_and_what_is_complete_counts() -> None:
+    said = say(an_arm("relu", cancelled=(2,)), an_arm("tanh", cancelled=(2, 5, 6, 7)))
+
+    assert "Not in the means: 1 of relu were cancelled (replicate 2) and 4 of tanh" in said
+    assert "(replicates 2, 5 to 7)" in said
+    assert "what is complete does" in said
+    assert "A retry goes on with the rest" in said
 
 
 def test_an_experiment_without_a_finished_run_says_so() -> None:

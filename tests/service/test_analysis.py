@@ -8,12 +8,13 @@ from flask.testing import FlaskClient
 
 from lab.catalog.measurements import CURVES, DERIVED, GEOMETRY, MEASUREMENTS
 from lab.plan import Run
+from lab.records import PredictedValue
 from lab.spec import DatasetSpec
 from service.drawing import FIGURES
 from store.database import Database
 from store.metrics import RUN_METRICS
 from tests.builders import a_spec
-from tests.service.recorded import DEAD_END, DEAD_START, GRADIENT_RATIO, failed, submitted, trained
+from tests.service.recorded import DEAD_END, DEAD_START, GRADIENT_RATIO, failed, predicted, submitted, trained
 
 # Accuracy of arm 0, then of arm 1, by replicate.
 _SCORES = ((0.50, 0.60, 0.55, 0.65, 0.70), (0.60, 0.68, 0.67, 0.73, 0.82))
@@ -91,6 +92,36 @@ def test_what_was_cancelled_is_counted_apart_from_what_failed(client: FlaskClien
 
     for rows in (compared, table):
         assert [(row["n"], row["failed"], row["cancelled"]) for row in rows] == [(0, 2, 0), (0, 0, 2)]
+
+
+def test_added_replicates_that_were_cancelled_leave_what_was_complete(client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{trained(database, a_spec(replicates=5), accuracy=_scored)}"
+    predicted(database, path.rpartition("/")[2], PredictedValue(1, "gradient_ratio", GRADIENT_RATIO, 0.24, 0.26041666))
+    before = client.get(f"{path}/comparison?metric=test_accuracy").get_json()["arms"][1]
+    client.post(f"{path}/replicates", json={"replicates": 10})
+    assert client.post(f"{path}/cancel").get_json()["state"] == "cancelled"
+
+    after = client.get(f"{path}/comparison?metric=test_accuracy").get_json()["arms"][1]
+    answer = "\n".join(client.get(f"{path}/summary").get_json()["answer"])
+    theory = client.get(f"{path}/predictions?arm=0").get_json()["items"][0]["predictions"][0]
+
+    note = "replicates 5 to 9 were cancelled and do not count"
+    assert after == before | {"cancelled": 5, "difference": before["difference"] | {"note": note}}
+    assert "better: tanh by" in answer
+    assert "5 of tanh were cancelled (replicates 5 to 9)" in answer
+    assert (theory["measured"]["n"], theory["missing"], theory["agreement"]) == (5, 0, "agrees")
+
+
+def test_a_first_training_that_was_cancelled_before_five_are_complete_says_nothing(
+    client: FlaskClient, database: Database
+) -> None:
+    path = f"/v1/experiments/{trained(database, a_spec(replicates=4), accuracy=_scored)}"
+    client.post(f"{path}/replicates", json={"replicates": 5})
+    client.post(f"{path}/cancel")
+
+    answer = "\n".join(client.get(f"{path}/summary").get_json()["answer"])
+
+    assert "inconclusive: tanh (4 pairs, of 5 that a verdict takes)" in answer
 
 
 def test_the_size_of_the_probe_is_each_arms_own(client: FlaskClient, database: Database) -> None:

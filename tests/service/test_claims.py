@@ -122,7 +122,9 @@ def test_a_cancelled_experiment_is_missed_and_a_new_round_can_be_asked(
 
     found = verdict(sqlite_client)
 
-    assert found["missing"] == [f"measuring, trained: experiment {lost} is cancelled"]
+    assert found["missing"] == [
+        f"measuring, trained: experiment {lost} is cancelled: what is complete counts, a retry goes on"
+    ]
     assert not found["complete"]
     by_name = {part["name"]: part for part in found["parts"]}
     assert by_name["vanishes"]["verdict"] == "supported", "what has ended well is judged"

@@ -36,7 +36,7 @@ def test_a_result_of_the_run_is_read_from_the_run(database: Database) -> None:
     assert found == MetricValues(
         {0: {0: 0.1, 1: 0.2}, 1: {0: 0.3, 1: None}},
         failed={0: 0, 1: 0},
-        cancelled={0: 0, 1: 0},
+        cancelled={0: set(), 1: set()},
         diverged={0: 0, 1: 0},
     )
 
@@ -169,8 +169,9 @@ def test_a_run_that_has_not_succeeded_has_no_value_and_is_counted(database: Data
         valued = [arm for arm, replicates in found.values.items() if None not in replicates.values()]
         assert valued == [0, 5]
         assert {arm for arm, n in found.failed.items() if n == 2} == {1, 6}
-        assert {arm for arm, n in found.cancelled.items() if n == 2} == {2, 7}
-        assert sum(found.failed.values()) == sum(found.cancelled.values()) == 4
+        assert {arm: gone for arm, gone in found.cancelled.items() if gone} == {2: {0, 1}, 7: {0, 1}}
+        assert sum(found.failed.values()) == 4
+        assert (found.without_cancelled(1), found.without_cancelled(2)) == ({0: None, 1: None}, {})
 
 
 def test_pairs_that_both_failed_are_missing(database: Database) -> None:
@@ -190,7 +191,8 @@ def test_an_experiment_that_has_not_begun_has_no_values(database: Database) -> N
     experiment = submitted(database)
 
     none, nobody = {0: None, 1: None}, {0: 0, 1: 0}
-    assert values_of(database, experiment.id, "delta_norm") == MetricValues({0: none, 1: none}, nobody, nobody, nobody)
+    found = values_of(database, experiment.id, "delta_norm")
+    assert found == MetricValues({0: none, 1: none}, nobody, {0: set(), 1: set()}, nobody)
 
 
 def test_metrics_of_a_deleted_experiment_are_gone(database: Database) -> None:
