@@ -186,7 +186,7 @@ def cancel(session: Session, experiment_id: str) -> Experiment:
     if experiment.state == CANCELLED:
         return experiment
     if experiment.state in TERMINAL:
-        raise Conflict(f"The experiment has already ended: it has {experiment.state}.")
+        raise Conflict(f"The experiment has {experiment.state}: there is nothing to cancel.")
     stop(session, experiment_id)
     settle(session, experiment_id, actor=API)
     return get(session, experiment_id)

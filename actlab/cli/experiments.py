@@ -88,8 +88,11 @@ def cancel(experiment_id: str, *, as_json: bool, lab: Lab) -> None:
     \b
     actlab cancel last
     """
-    experiment = lab.cancel(find(lab, experiment_id)["id"])
-    print_json(experiment) if as_json else click.echo(f"Experiment {experiment['id']} is being cancelled.")
+    found = find(lab, experiment_id)
+    experiment = lab.cancel(found["id"])
+    done = "is cancelled" if experiment["state"] == "cancelled" else "is being cancelled"
+    told = "was cancelled already" if found["state"] == "cancelled" else done
+    print_json(experiment) if as_json else click.echo(f"Experiment {experiment['id']} {told}.")
 
 
 @click.command()

@@ -262,5 +262,5 @@ def test_what_has_ended_cannot_be_cancelled(database: Database) -> None:
     experiment = submitted(database)
     finished(database, claimed(database))
 
-    with database.writing() as session, pytest.raises(Conflict, match="succeeded"):
+    with database.writing() as session, pytest.raises(Conflict, match="has succeeded: there is nothing to cancel"):
         submissions.cancel(session, experiment.id)
