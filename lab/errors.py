@@ -9,15 +9,19 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field of a request. `field` is a dotted path, such as `network.depth`."""
+    """What is wrong with one field of a request. `field` is a dotted path, such as `network.depth`; `meant` is what was
+    probably meant, as far as that can be guessed.
+    """
 
     field: str
     given: Any
     allowed: str
+    meant: str = ""
 
     @property
     def message(self) -> str:
-        return f"{self.field}: given {shown(self.given)}; allowed: {self.allowed}."
+        question = f" Did you mean {self.meant}?" if self.meant else ""
+        return f"{self.field}: given {shown(self.given)}; allowed: {self.allowed}.{question}"
 
 
 class LabError(Exception):

@@ -9,7 +9,7 @@ import marshmallow as ma
 
 from lab.catalog.parameters import Parameter
 from lab.spec import ActivationSpec, DatasetSpec
-from service.fields import NOTHING, WITHOUT_NUL, Described, Field, ParameterValue, names_of
+from service.fields import NOTHING, WITHOUT_NUL, Described, Field, Keys, OneOf, ParameterValue
 
 
 class Catalogued(Protocol):
@@ -35,7 +35,7 @@ class Entry(Field):
 
     @property
     def allowed(self) -> str:
-        return f"one of {', '.join(self.catalog)}; or an object with such a name and its parameters"
+        return OneOf(self.catalog, more="; or an object with such a name and its parameters")
 
     def described(self) -> Described:
         return {"anyOf": [{"type": "string", "enum": list(self.catalog)}, *map(_described, self.catalog.values())]}
@@ -49,7 +49,7 @@ class Entry(Field):
             raise self.make_error("invalid")
         name = value.get("name")
         if not isinstance(name, str) or name not in self.catalog:
-            raise ma.ValidationError({"name": ["one of " + ", ".join(self.catalog)]})
+            raise ma.ValidationError({"name": [OneOf(self.catalog)]})
         given = {key: part for key, part in value.items() if key != "name"}
         return self.spec(name, _parameters(self.catalog[name].parameters, given))
 
@@ -75,7 +75,7 @@ def dataset_entry(value: Any, catalog: Mapping[str, Catalogued], default: str) -
 
 def _parameters(declared: tuple[Parameter, ...], given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     fields = {parameter.name: ParameterValue(parameter) for parameter in declared}
-    errors: dict[str, Any] = {key: [names_of(fields or ("no parameters",))] for key in given if key not in fields}
+    errors: dict[str, Any] = {key: [Keys(fields or ("no parameters",))] for key in given if key not in fields}
     values = {}
     for name, field in fields.items():
         try:

@@ -7,7 +7,7 @@ decides is named (`Whole(1, "depth")`) and looked up in the limits of the app th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import marshmallow as ma
 
@@ -23,10 +23,20 @@ WITHOUT_NUL = r"^[^\u0000]*$"
 """Text that can be kept, in a document's own words."""
 
 
-class Names(str):
-    """What is allowed, where it is the name of a key that is wrong and not its value."""
+class OneOf(str):
+    """What is allowed, where a few names are; `known` are those that may have been meant."""
 
-    __slots__ = ()
+    known: tuple[str, ...]
+
+    def __new__(cls, names: Iterable[str], *, more: str = "", elsewhere: Iterable[str] = ()) -> Self:
+        names = tuple(names)
+        self = super().__new__(cls, "one of " + ", ".join(names) + more)
+        self.known = (*names, *elsewhere)
+        return self
+
+
+class Keys(OneOf):
+    """The same, where it is the name of a key that is wrong and not its value."""
 
 
 class Field(ma.fields.Field[Any]):
@@ -178,7 +188,7 @@ class Choice(Field):
 
     @property
     def allowed(self) -> str:
-        return "one of " + ", ".join(self.names)
+        return OneOf(self.names)
 
     def described(self) -> Described:
         return {"type": "string", "enum": list(self.names)}
@@ -239,7 +249,7 @@ class ParameterValue(Field):
 
     @property
     def allowed(self) -> str:
-        return self.parameter.allowed
+        return OneOf(self.parameter.options) if isinstance(self.parameter, ChoiceParameter) else self.parameter.allowed
 
     def described(self) -> Described:
         said = {"default": self.parameter.default, "description": self.parameter.description}
@@ -257,11 +267,6 @@ class ParameterValue(Field):
         except InvalidRequest:
             # The field knows its path in the request; the parameter does not.
             raise self.make_error("invalid") from None
-
-
-def names_of(known: Iterable[str]) -> Names:
-    """What is allowed where a key is unknown."""
-    return Names("one of " + ", ".join(known))
 
 
 class _Nothing:

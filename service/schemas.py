@@ -24,16 +24,19 @@ from lab.spec import (
     with_value,
 )
 from service.entries import Baseline, Entry
-from service.fields import Choice, Flag, ListOf, NotNegative, Real, RealOrNull, Text, Whole, names_of
+from service.fields import Choice, Flag, Keys, ListOf, NotNegative, Real, RealOrNull, Text, Whole
 from service.sweep import LENGTHS, Sweep
 
 
 class Strict(ma.Schema):
     """A JSON object of known keys; the message for any other says which are known."""
 
+    elsewhere: ClassVar[tuple[str, ...]] = ()
+    """Paths to keys of other parts of the same request, one of which may be looked for here."""
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.error_messages |= {"type": "an object", "unknown": names_of(_keys(self))}
+        self.error_messages |= {"type": "an object", "unknown": Keys(_keys(self), elsewhere=self.elsewhere)}
 
 
 def _keys(schema: ma.Schema) -> list[str]:
@@ -45,6 +48,12 @@ class SpecSchema(Strict):
     """An object that becomes the dataclass `spec`, whose defaults are the fields' defaults."""
 
     spec: ClassVar[type]
+    elsewhere = (
+        *(f"network.{field.name}" for field in fields(NetworkSpec)),
+        *(f"training.{field.name}" for field in fields(TrainingSpec)),
+        *(f"recording.{field.name}" for field in fields(RecordingSpec)),
+        *dict.fromkeys(f"dataset.{each.name}" for entry in DATASETS.values() for each in entry.parameters),
+    )
 
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
         # For the document only: a key that is left out is left to the dataclass.

@@ -10,7 +10,7 @@ import marshmallow as ma
 from lab.catalog.datasets import DATASETS
 from lab.spec import DatasetSpec
 from service.entries import dataset_entry
-from service.fields import Described, Field, ListOf, ParameterValue, given_value, names_of
+from service.fields import Described, Field, Keys, ListOf, ParameterValue, given_value
 
 LENGTHS = ("training.steps", "training.epochs")
 
@@ -46,7 +46,7 @@ class Sweep(Field):
         swept: list[tuple[str, Any]] = []
         for path, values in value.items():
             if path not in known:
-                errors[path] = [names_of(known)]
+                errors[path] = [Keys(known)]
                 continue
             try:
                 swept.append((path, _values(known[path]).deserialize(values)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -94,6 +95,46 @@ def test_everything_that_is_wrong_is_said_at_once(sqlite_client: FlaskClient) ->
         "allowed": "a whole number from 1 to 64",
         "message": "network.depth: given 0; allowed: a whole number from 1 to 64.",
     }
+
+
+@pytest.mark.parametrize(
+    ("body", "meant"),
+    [
+        ({"depth": 4}, "network.depth"),
+        ({"learning_rte": 0.1}, "training.learning_rate"),
+        ({"network.depth": 4}, "depth, inside network"),
+        ({"n_train": 100}, "dataset.n_train"),
+        ({"activation": ["relu"]}, "activations"),
+        ({"network": {"dept": 4}}, "depth"),
+        ({"training": {"depth": 4}}, "network.depth"),
+        ({"training": {"optimizer": "Adma"}}, "adam"),
+        ({"sweep": {"depth": [2, 4]}}, "network.depth"),
+        ({"activations": ["rleu"]}, "relu"),
+        ({"activations": ["LeakyReLU"]}, "leaky_relu"),
+        ({"activations": [{"name": "leaky_relu", "slope": 0.1}]}, None),
+        ({"activations": [{"name": "leaky_relu", "negativeslope": 0.1}]}, "negative_slope"),
+        ({"activations": ["swish"]}, None),
+        ({"activations": [7]}, None),
+        ({"x" * 41: 1}, None),
+    ],
+)
+def test_what_was_probably_meant_is_asked(body: dict[str, Any], meant: str | None, sqlite_client: FlaskClient) -> None:
+    answer = sqlite_client.post("/v1/experiments?dry_run=true", json={"activations": ["relu"]} | body)
+
+    assert answer.status_code == 422
+    (error,) = answer.get_json()["errors"]
+    _, _, question = error["message"].partition(f"; allowed: {error['allowed']}.")
+    assert question == (f" Did you mean {meant}?" if meant else "")
+
+
+def test_a_misspelt_query_is_told_too(sqlite_client: FlaskClient) -> None:
+    path = "/v1/experiments/00000000-0000-4000-8000-000000000000/comparison"
+    answer = sqlite_client.get(f"{path}?metric=test_acuracy&levle=0.9").get_json()
+
+    assert [error["message"].rpartition(". ")[2] for error in answer["errors"]] == [
+        "Did you mean level?",
+        "Did you mean test_accuracy?",
+    ]
 
 
 def test_a_large_value_is_not_echoed_back(sqlite_client: FlaskClient) -> None:
