@@ -52,11 +52,11 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.3g} %"
 
 
-def _estimate(value: dict[str, Any], *, share: bool = False) -> Markup:
-    """A mean with its interval below it."""
+def _estimate(value: dict[str, Any], *, unit: str = "") -> Markup:
+    """A mean with its interval below it; of a share, in percent, and of a difference of shares, in points."""
     if value["mean"] is None:
         return Markup("-")
-    scale, unit = (100, " %") if share else (1, "")
+    scale, unit = (100, f" {unit}") if unit else (1, "")
     low, high = (None if value[end] is None else f"{scale * value[end]:.4g}" for end in ("low", "high"))
     interval = "" if low is None else f"<small>{low} to {high}{unit}</small>"
     return Markup(f"{scale * value['mean']:.4g}{unit}{interval}")  # noqa: S704 - numbers only

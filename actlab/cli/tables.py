@@ -252,7 +252,7 @@ def _n(row: Mapping[str, Any]) -> str:
 
 
 def _is_share(metric: str) -> bool:
-    return metric.endswith(("_accuracy", "_fraction"))
+    return metric.endswith(("_accuracy", "_fraction", "_share"))
 
 
 def _activations(item: Json) -> str:

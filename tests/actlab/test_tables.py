@@ -96,7 +96,7 @@ def test_a_comparison_says_what_it_is_of(changes: Json, caption: str) -> None:
     assert printed(tables.comparison(a_comparison(**changes))).splitlines()[0].rstrip() == caption
 
 
-@pytest.mark.parametrize("metric", ["dead_fraction", "test_accuracy"])
+@pytest.mark.parametrize("metric", ["dead_fraction", "test_accuracy", "revived_share"])
 def test_a_difference_of_shares_is_in_points(metric: str) -> None:
     text = printed(tables.comparison(a_comparison(metric=metric)))
 

@@ -14,6 +14,9 @@ from tests.service.recorded import submitted, trained
 
 _HOSTILE_NAME = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)> {{ 7*7 }}"
 
+# Exact in binary, so that their difference is.
+_ACCURACIES = (0.5, 0.625)
+
 
 class _Page(HTMLParser):
     """The tags of a page with their attributes, and its scripts."""
@@ -57,6 +60,15 @@ def test_a_report_says_what_was_asked_and_what_came_out(client: FlaskClient, dat
     assert "1 diverged" in text
     assert "probe of\n    32" in text
     assert "What the numbers mean" in text
+
+
+def test_a_report_has_shares_in_percent_and_their_differences_in_points(
+    client: FlaskClient, database: Database
+) -> None:
+    text = _report(client, trained(database, a_spec(replicates=5), accuracy=lambda run: _ACCURACIES[run.arm.position]))
+
+    assert "<td>50 %<small>50 to 50 %</small></td>" in text
+    assert '<td class="note">12.5 points<small>12.5 to 12.5 points</small>' in text
 
 
 def test_a_report_says_how_networks_were_trained(client: FlaskClient, database: Database) -> None:
