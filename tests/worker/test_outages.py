@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, OperationalError, ProgrammingError
 from structlog.testing import capture_logs
 
 from lab.errors import Unavailable
@@ -56,6 +56,7 @@ def test_a_worker_trains_through_an_outage_and_records_what_it_trained(
     [
         (OperationalError("INSERT", {}, psycopg.errors.DiskFull("No space left on device")), True),
         (OperationalError("INSERT", {}, psycopg.errors.AdminShutdown("terminating connection")), True),
+        (InternalError("INSERT", {}, psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT")), True),
         (CommitUnknown("lost"), True),
         (Unavailable("Every connection is in use."), True),
         (IntegrityError("INSERT", {}, psycopg.errors.UniqueViolation("twice")), False),
