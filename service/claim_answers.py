@@ -10,7 +10,8 @@ from service.answers import Answer, Number, Text, Whole, or_null
 from service.schemas import ExperimentSchema
 from store.models import STATES
 
-_VERDICTS = ma.validate.OneOf([verdict.value for verdict in Verdict])
+_OF_PART = [verdict.value for verdict in Verdict]
+_OF_NUMBER = [verdict for verdict in _OF_PART if verdict != Verdict.NOT_RUN.value]
 
 
 class PartAnswer(Answer):
@@ -92,7 +93,7 @@ class NumberAnswer(Answer):
     low = or_null(Number)
     high = or_null(Number)
     sesoi = Number()
-    verdict = Text(validate=_VERDICTS)
+    verdict = Text(validate=ma.validate.OneOf(_OF_NUMBER))
     note = Text()
     effects = ma.fields.List(
         ma.fields.Nested(EffectAnswer), metadata={"description": "Of each network or pair: what the mean is taken of."}
@@ -104,7 +105,10 @@ class NumberAnswer(Answer):
 
 
 class JudgedPartAnswer(PartAnswer):
-    verdict = Text(validate=_VERDICTS)
+    verdict = Text(
+        validate=ma.validate.OneOf(_OF_PART),
+        metadata={"description": "not run: until the claim's experiments have been run to their end."},
+    )
     sentence = Text(metadata={"description": "The verdict and the numbers that decided it."})
     level = Number(metadata={"description": "Of the intervals: adjusted for the number of parts."})
     figure = or_null(Text, "Where the figure that shows it is.")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from lab.claims import CLAIMS, wording
 from lab.claims.claim import EFFORTS, Claim, Effort, Part
-from lab.claims.verdict import Judged, JudgedPart, standing
+from lab.claims.verdict import Judged, JudgedClaim, JudgedPart, standing
 from lab.errors import NotFound, shown
 from lab.plan import plan
 from service import rounds
@@ -92,7 +92,7 @@ def verdict(query: dict[str, Any], claim: str) -> dict[str, Any]:
         "claim": known.name,
         "sentence": known.sentence,
         "standing": standing(judged).value,
-        "answer": wording.answer(judged),
+        "answer": _answer(judged, progress),
         "effort": progress.round.effort,
         "round": progress.round.id or None,
         "complete": progress.is_whole,
@@ -159,6 +159,13 @@ def _round(claim: Claim, progress: Progress, asked: Sequence[Experiment]) -> dic
         "submitted": [experiment.id for experiment in asked],
         "experiments": [member_json(member) for member in members],
     }
+
+
+def _answer(judged: JudgedClaim, progress: Progress) -> str:
+    if progress.evidence is not None or progress.members:
+        return wording.answer(judged)
+    name, head = judged.claim.name, standing(judged).value.capitalize()
+    return f"{head}. It has not been run: POST /v1/claims/{name}/experiments, or `actlab claim {name} --run`, runs it."
 
 
 def _judged(judged: JudgedPart, progress: Progress) -> dict[str, Any]:

@@ -12,17 +12,18 @@ from rich.text import Text
 
 from actlab.client import Json
 
-VERDICTS = ("supported", "refuted", "inconclusive")
-STYLES = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
+COUNTED = ("supported", "refuted", "inconclusive")
+VERDICTS = (*COUNTED, "not run")
+STYLES = {"supported": "green", "refuted": "red", "inconclusive": "yellow", "not run": "dim"}
 
 
 def claims(items: Sequence[Json], verdicts: Mapping[str, Json]) -> RenderableType:
     """One line a claim: how it stands, and how many of its parts came out how."""
-    table = _table("claim", "what is said", "how it stands", *VERDICTS, "by")
+    table = _table("claim", "what is said", "how it stands", *COUNTED, "by")
     for item in items:
         found = verdicts[item["name"]]
         count = Counter(part["verdict"] for part in found["parts"])
-        counted = [str(count[verdict] or "-") for verdict in VERDICTS]
+        counted = [str(count[verdict] or "-") for verdict in COUNTED]
         table.add_row(item["name"], Text(item["sentence"]), found["standing"], *counted, _by(found))
     return table
 

@@ -8,7 +8,7 @@ from html import escape
 
 from actlab.client import Json
 
-COLOURS = {"supported": "#009E73", "refuted": "#D55E00", "inconclusive": "#7F7F7F"}
+COLOURS = {"supported": "#009E73", "refuted": "#D55E00", "inconclusive": "#7F7F7F", "not run": "#7F7F7F"}
 WIDTH, LABELS, ROW, TOP = 980, 560, 20, 34
 # Effects far beyond the smallest one of interest would leave no room for the others.
 MOST = 16.0

@@ -24,9 +24,12 @@ _ALPHA = 0.05
 
 
 class Verdict(Enum):
+    """`NOT_RUN` is that of a part alone, whose experiments have not been run to their end."""
+
     SUPPORTED = "supported"
     REFUTED = "refuted"
     INCONCLUSIVE = "inconclusive"
+    NOT_RUN = "not run"
 
 
 class Standing(Enum):
@@ -72,7 +75,7 @@ class JudgedClaim:
 
 
 def judge(claim: Claim, evidence: Evidence | None, effort: Effort | None = None) -> JudgedClaim:
-    """Judges `claim`. Without evidence, because it has not run or not to its end, every part is inconclusive."""
+    """Judges `claim`. Without evidence every part is `NOT_RUN`."""
     return JudgedClaim(claim, effort, tuple(_judge_part(part, evidence, len(claim.parts)) for part in claim.parts))
 
 
@@ -111,14 +114,16 @@ def standing(judged: JudgedClaim) -> Standing:
     verdicts = {part.verdict for part in judged.parts if part.part.answer and part.part.answer.said}
     if {Verdict.SUPPORTED, Verdict.REFUTED} <= verdicts:
         return Standing.IN_PART
-    if Verdict.INCONCLUSIVE in verdicts:
+    if verdicts & {Verdict.INCONCLUSIVE, Verdict.NOT_RUN}:
         return Standing.OPEN
     return Standing.HOLDS if Verdict.SUPPORTED in verdicts else Standing.FAILS
 
 
 def _judge_part(part: Part, evidence: Evidence | None, n_parts: int) -> JudgedPart:
     level = level_of(part.direction, n_parts)
-    samples = [] if evidence is None else part.samples(evidence)
+    if evidence is None:
+        return JudgedPart(part, level, Verdict.NOT_RUN, ())
+    samples = part.samples(evidence)
     numbers = tuple(judge_sample(s, direction=part.direction, sesoi=part.sesoi, level=level) for s in samples)
     return JudgedPart(part, level, together([number.verdict for number in numbers]), numbers)
 

@@ -14,7 +14,7 @@ _MOST_LISTED = 3
 def say(judged: JudgedPart) -> str:
     """Names the numbers that decided, with their intervals and n."""
     if not judged.numbers:
-        return "Inconclusive: there are no results yet."
+        return f"{judged.verdict.value.capitalize()}: there are no results yet."
     deciding = [number for number in judged.numbers if number.verdict is judged.verdict]
     if judged.verdict is Verdict.INCONCLUSIVE:
         return (
@@ -32,8 +32,8 @@ def say(judged: JudgedPart) -> str:
 def answer(judged: JudgedClaim) -> str:
     """How the claim stands, what of it is so, what is not, and what is open."""
     head = f"{standing(judged).value.capitalize()}."
-    if not any(part.numbers for part in judged.parts):
-        return f"{head} There are no results yet."
+    if all(part.verdict is Verdict.NOT_RUN for part in judged.parts):
+        return f"{head} It has not been run to its end."
     so = [clause.so for clause in _clauses(judged, Verdict.SUPPORTED)]
     not_so = [clause.not_so for clause in _clauses(judged, Verdict.REFUTED)]
     undecided = [f"whether {clause.so}" for clause in _clauses(judged, Verdict.INCONCLUSIVE)]

@@ -71,6 +71,10 @@ def test_all_claims_are_listed_with_how_they_stand(lab_up: Up, lab: Lab) -> None
     for item in lab.claims():
         assert item["name"] in result.stdout
     assert "not run yet" in result.stdout
+    never_run = actlab(lab_up, "claim", "C4")
+    assert "NOT RUN" in never_run.stdout
+    assert "INCONCLUSIVE" not in never_run.stdout
+    assert "actlab claim C4 --run" in " ".join(never_run.stdout.split())
 
 
 def test_an_unknown_claim_is_said_with_the_known_ones(lab_up: Up, lab: Lab) -> None:

@@ -54,11 +54,12 @@ def test_what_a_claim_asks_first_can_be_asked_by_anyone(name: str, sqlite_client
             assert answer.get_json()["spec"] == first["spec"]
 
 
-def test_a_claim_that_nobody_has_run_is_inconclusive_and_says_so(sqlite_client: FlaskClient) -> None:
+def test_a_claim_that_nobody_has_run_says_so_and_how_to_run_it(sqlite_client: FlaskClient) -> None:
     found = verdict(sqlite_client)
 
-    assert verdicts(found) == {"inconclusive"}
-    assert found["answer"] == "Open. There are no results yet."
+    assert verdicts(found) == {"not run"}
+    assert found["standing"] == "open"
+    assert found["answer"].startswith("Open. It has not been run: POST /v1/claims/C4/experiments, ")
     assert not found["complete"]
     assert "measuring, usual: has not been asked for" in found["missing"]
 
@@ -67,7 +68,10 @@ def test_a_claim_is_asked_and_judged_by_what_was_found(client: FlaskClient, data
     begun = asked(client)
     assert len(begun["submitted"]) == len(begun["experiments"]) == 4
     assert (begun["stage"], begun["stages"]) == (1, 1)
-    assert "is queued" in verdict(client)["missing"][0]
+    begun_only = verdict(client)
+    assert "is queued" in begun_only["missing"][0]
+    assert begun_only["answer"] == "Open. It has not been run to its end."
+    assert verdicts(begun_only) == {"not run"}
 
     train_all(database)
     found = verdict(client)
@@ -202,7 +206,7 @@ def test_named_experiments_are_judged_whatever_their_tags(
     assert whole["complete"]
     assert whole["effort"] == "quick"
     assert some["missing"] == ["measuring, usual: has not been asked for"]
-    assert verdicts(some) == {"inconclusive"}
+    assert verdicts(some) == {"not run"}
 
 
 def test_a_tag_alone_passes_nothing_for_evidence(sqlite_client: FlaskClient, sqlite_database: Database) -> None:

@@ -107,8 +107,8 @@ def test_with_four_networks_nothing_that_was_trained_is_decided(name: str) -> No
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_without_evidence_every_part_is_inconclusive(name: str) -> None:
-    assert {part.verdict for part in judge(CLAIMS[name], None).parts} == {Verdict.INCONCLUSIVE}
+def test_without_evidence_no_part_is_run(name: str) -> None:
+    assert {part.verdict for part in judge(CLAIMS[name], None).parts} == {Verdict.NOT_RUN}
 
 
 def _first_four(values: Mapping[Reading, Mapping[int, Values]]) -> dict[Reading, dict[int, Values]]:

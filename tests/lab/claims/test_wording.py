@@ -25,6 +25,7 @@ def judged(*means: float, direction: Direction = "above", n: int = 10) -> Judged
         (judged(3.0, 0.0), "Refuted: the effect is not above 1: arm 1 0 [-0.151, 0.151] (n = 10)."),
         (judged(2.0, n=4), "Inconclusive: arm 0: too few networks: 4, and a verdict takes 5."),
         (judged(), "Inconclusive: there are no results yet."),
+        (judge(CLAIMS["C4"], None).parts[0], "Not run: there are no results yet."),
     ],
 )
 def test_a_sentence_names_the_numbers_that_decided(part: JudgedPart, sentence: str) -> None:
@@ -84,4 +85,4 @@ def test_every_claim_has_parts_that_its_sentence_says_and_an_answer_without_resu
     for clause in said:
         assert clause.so != clause.not_so
         assert not clause.so.endswith(".")
-    assert answer(judge(CLAIMS[name], None)) == "Open. There are no results yet."
+    assert answer(judge(CLAIMS[name], None)) == "Open. It has not been run to its end."
