@@ -20,8 +20,8 @@ AGREES, DISAGREES, INCONCLUSIVE = OUTCOMES = ("agrees", "disagrees", "inconclusi
 class Agreement:
     """A prediction and what was measured of it, `ratio` times as much.
 
-    `margin` is half the band's width, of a logarithmic quantity in its logarithm. `outcome` is None where there is
-    nothing to compare; `reason` says why, and why a comparison is inconclusive.
+    `margin` is how far the band reaches from the prediction, of a logarithmic quantity in its logarithm. `outcome` is
+    None where there is nothing to compare; `reason` says why, and why a comparison is inconclusive.
     """
 
     prediction: PredictedValue
@@ -39,10 +39,11 @@ def agreement(prediction: PredictedValue, values: Values) -> Agreement:
     known = [value for value in values.values() if value is not None]
     average, scaled = (geometric, math.log) if quantity.logarithmic else (estimate, float)
     measured, missing = average(known, level=LEVEL), len(values) - len(known)
-    if prediction.predicted is None or prediction.high is None:
+    if prediction.predicted is None or prediction.low is None or prediction.high is None:
         return Agreement(prediction, measured, missing, None, None, None, prediction.reason)
     middle = scaled(prediction.predicted)
-    margin = scaled(prediction.high) - middle
+    # The band of a share is cut off at 0 or 1, on one side at most; the margin is not.
+    margin = max(scaled(prediction.high) - middle, middle - scaled(prediction.low))
     if not known:
         undefined = f", or it is undefined {quantity.undefined}" if quantity.undefined else ""
         reason = f"no network has a value: none has finished{undefined}"

@@ -45,10 +45,10 @@ class PredictionAnswer(Answer):
     measured = ma.fields.Nested(EstimateAnswer, metadata={"description": _MEASURED})
     missing = Whole(metadata={"description": "Planned networks without a value, but for cancelled ones."})
     ratio = _number("Measured over predicted.")
-    margin = _number("Half the band's width; of gradient_ratio, in its logarithm.")
+    margin = _number("How far the band reaches, where 0 and 1 do not cut it off; of gradient_ratio, in its logarithm.")
     agreement = outcome(
-        f"agrees where the interval lies within the band, disagrees where it lies beyond, else inconclusive; so too "
-        f"with fewer than {FEWEST} networks or a tenth of them missing."
+        f"agrees where the interval lies within the margin of the prediction, disagrees where it lies beyond, else "
+        f"inconclusive; so too with fewer than {FEWEST} networks or a tenth of them missing."
     )
     reason = Text(metadata={"description": "Why there is no prediction, no comparison, or no conclusion."})
 

@@ -51,7 +51,7 @@ PREDICTIONS: dict[str, PredictedQuantity] = {
             "dead_fraction",
             "Share of units that are dead on the probe of this size: fewer inputs leave more units dead.",
             "",
-            "5 percentage points.",
+            "5 percentage points, cut off at 0 and 1.",
         ),
         PredictedQuantity(
             BREAKPOINTS,

@@ -67,7 +67,7 @@ def _of_deaths(arm: Arm, x: Array, depth: int) -> Iterator[PredictedValue]:
         if dead.reason:
             yield PredictedValue(layer, "dead_fraction", None, None, None, dead.reason)
         else:
-            yield _within(layer, "dead_fraction", dead.probabilities[layer - 1], _POINTS)
+            yield _share(layer, "dead_fraction", dead.probabilities[layer - 1], _POINTS)
 
 
 def _of_bends(arm: Arm, x: Array) -> Iterator[PredictedValue]:
@@ -105,6 +105,11 @@ def _without_a_ratio(band: Band | None) -> str:
 
 def _within(layer: int, quantity: str, predicted: float, margin: float) -> PredictedValue:
     return PredictedValue(layer, quantity, predicted, predicted - margin, predicted + margin)
+
+
+def _share(layer: int, quantity: str, predicted: float, margin: float) -> PredictedValue:
+    """The band ends where shares do, at 0 and 1."""
+    return PredictedValue(layer, quantity, predicted, max(0.0, predicted - margin), min(1.0, predicted + margin))
 
 
 def _finite(value: PredictedValue) -> PredictedValue:

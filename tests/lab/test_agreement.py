@@ -19,7 +19,7 @@ def a_ratio(predicted: float = 0.25, margin: float = 0.05, layer: int | None = 1
 
 
 def a_dead_fraction(predicted: float) -> PredictedValue:
-    return PredictedValue(1, "dead_fraction", predicted, predicted - 0.05, predicted + 0.05)
+    return PredictedValue(1, "dead_fraction", predicted, max(0.0, predicted - 0.05), min(1.0, predicted + 0.05))
 
 
 def networks(n: int, *, about: float = 0.25, spread: float = 0.03) -> Values:
@@ -85,6 +85,17 @@ def test_what_may_be_zero_is_compared_by_its_difference() -> None:
 
     assert (none_dead.outcome, none_dead.ratio) == ("agrees", None)
     assert (some_dead.outcome, some_dead.ratio) == ("disagrees", 0.0)
+
+
+@pytest.mark.parametrize("all_or_none", [0.0, 1.0])
+def test_a_band_that_ends_where_shares_do_has_the_margin_of_any_other(all_or_none: float) -> None:
+    near = {i: abs(all_or_none - 0.03 - 0.001 * i) for i in range(10)}
+    far = {i: abs(all_or_none - 0.06 - 0.001 * i) for i in range(10)}
+
+    found = [agreement(a_dead_fraction(all_or_none), values) for values in (near, far)]
+
+    assert [each.outcome for each in found] == ["agrees", "disagrees"]
+    assert [each.margin for each in found] == pytest.approx([0.05, 0.05])
 
 
 def test_a_network_s_ratio_is_the_geometric_mean_of_its_layers() -> None:

@@ -99,6 +99,18 @@ def test_a_probe_of_ten_leaves_more_units_dead_and_smooth_activations_none_to_pr
     assert all("only ReLU" in value.reason for value in of(an_arm("gelu"), "dead_fraction"))
 
 
+def test_a_band_of_shares_ends_where_shares_do() -> None:
+    # Hardly any unit is off for each of two hundred inputs that have nothing in common.
+    unlike = np.random.default_rng(5).standard_normal((200, 64))
+
+    first = of(an_arm("relu"), "dead_fraction", unlike)[0]
+
+    assert first.predicted is not None
+    assert first.predicted < 0.01
+    assert first.low == 0
+    assert first.high == pytest.approx(first.predicted + 0.05)
+
+
 def test_a_band_in_which_anything_would_agree_is_no_prediction() -> None:
     # Hardly any unit of so steep a hard tanh passes a gradient; inputs on a line differ in one direction.
     steep = arms_of(a_spec(an_activation("hard_tanh", scale_in=30.0), depth=2, width=16))[0]
