@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from secrets import token_hex
 from typing import Any
 
 import structlog
@@ -23,10 +24,14 @@ configure()
 app = celery_app(settings, role="worker")
 app.conf.imports = ("worker.tasks",)
 
+# Two containers may have one host name, and the same numbers for their processes. Training processes inherit it.
+DRAWN = "ACTLAB_WORKER_DRAWN"
+os.environ.setdefault(DRAWN, token_hex(4))
+
 
 def worker_name(main_pid: int) -> str:
-    """What the leases of one worker's training processes begin with."""
-    return f"{socket.gethostname()}/{main_pid}/"
+    """What the leases of one worker's training processes begin with, and nobody else's."""
+    return f"{socket.gethostname()}-{os.environ[DRAWN]}/{main_pid}/"
 
 
 @worker_shutting_down.connect

@@ -1,7 +1,10 @@
-"""A worker that is told to end asks its training processes to give back what they hold."""
+"""A worker's main process: by which name its training processes hold leases, and how it asks for them at its end."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +18,10 @@ from sqlalchemy.exc import OperationalError
 from store import leases
 from store.database import Database
 from store.models import Stack
+from store.settings import Settings
 from tests.builders import a_spec
 from tests.worker.workplaces import QUICK, rows, submitted
-from worker.app import ask_to_yield
+from worker.app import DRAWN, ask_to_yield
 
 
 @contextmanager
@@ -40,6 +44,30 @@ def claim(database: Database) -> None:
 
 def asked(database: Database) -> bool:
     return [stack.yield_requested for stack in rows(database, Stack)] == [True]
+
+
+NAMES = """
+import subprocess, sys
+from worker.app import worker_name
+print("by", worker_name(1), flush=True)
+if sys.argv[1:] == ["main"]:
+    subprocess.run([sys.executable, "-c", sys.stdin.read()], check=True)
+"""
+
+
+def names_of_a_worker(settings: Settings) -> list[str]:
+    """As its main process says it, and as a process that this one has started does."""
+    environ = os.environ | {"ACTLAB_DATABASE_URL": settings.database_url, "ACTLAB_BROKER_URL": settings.broker_url}
+    environ.pop(DRAWN, None)
+    command = [sys.executable, "-c", NAMES, "main"]
+    told = subprocess.run(command, input=NAMES, env=environ, capture_output=True, text=True, check=True)
+    return [line for line in told.stdout.splitlines() if line.startswith("by ")]
+
+
+def test_workers_of_one_host_name_and_one_process_number_are_told_apart(settings: Settings) -> None:
+    (main, child), (other, _) = names_of_a_worker(settings), names_of_a_worker(settings)
+
+    assert main == child != other
 
 
 def test_a_process_that_claims_a_stack_just_after_is_asked_too(database: Database) -> None:
