@@ -182,7 +182,7 @@ CLAIM = Claim(
             sesoi=0.1,
             explanation="It is commonly put down to outputs of one sign, which push all weights of a unit above the "
             "same way. The shift is what was changed; it also makes the outputs' mean square smaller, so not all of "
-            "the gain need be the mean's own.",
+            "what it changes need be the mean's own.",
             would_change="Batch norm, or an optimizer that adapts its steps: neither was tried here.",
             figure="judging/learning_curves",
             samples=_drawback,

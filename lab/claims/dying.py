@@ -159,8 +159,7 @@ CLAIM = Claim(
             direction="above",
             sesoi=0.02,
             explanation="A large step can push a unit's bias and weights to where it is off for every input of the "
-            "probe. Its gradient is then exactly zero. Plain descent at three times its best rate leaves networks that "
-            "only guess.",
+            "probe. Its gradient is then exactly zero. Whether such a network still learns is another question.",
             would_change="Smaller learning rates, or a larger probe: a unit counts as dead if no probe input turns "
             "it on.",
             figure="adam/dead_fraction",
@@ -176,7 +175,7 @@ CLAIM = Claim(
             effect=DEATHS,
             direction="above",
             sesoi=0.02,
-            explanation="Some units die and others come back while a network learns well, and networks differ much in "
+            explanation="Units can die and others come back while a network learns well, and networks can differ in "
             "how many. What is left dead at the end can be fewer than at the start.",
             would_change="A deeper network, another initialization, or another data set.",
             figure="sgd/dead_fraction",
@@ -217,8 +216,8 @@ CLAIM = Claim(
             direction="within",
             sesoi=0.01,
             explanation="Where ReLU's slope is 0 theirs is 0.01 or exp(h), so some gradient always passes, as long "
-            "as the number type can hold it: exp(h) is 0 in single precision below h = -104. Under plain descent at "
-            "three times the best rate too many of these networks diverge to be judged.",
+            "as the number type can hold it: exp(h) is 0 in single precision below h = -104. Only Adam's rates are "
+            "asked about: a network that diverges, as plain descent's may, cannot be judged.",
             would_change="Learning rates large enough to drive ELU's inputs below what the number type holds.",
             figure="adam/dead_fraction",
             samples=_controls,
@@ -278,8 +277,8 @@ CLAIM = Claim(
             effect="Test accuracy of leaky ReLU minus that of ReLU, in pairs of equal seeds. 0.01 is one point.",
             direction="above",
             sesoi=0.01,
-            explanation="Where ReLU's units die, leaky ReLU's steps are just as large, and its networks vary widely in "
-            "what they reach. More networks would be needed to tell the two apart.",
+            explanation="A network can do without the units that die, and a rate that kills ReLU's units is as large a "
+            "step for leaky ReLU. So dead units need not cost accuracy, nor need leaky ReLU do better.",
             would_change="A setting in which leaky ReLU trains on where ReLU has lost its units.",
             figure="adam/learning_curves",
             samples=_hurts,

@@ -166,8 +166,8 @@ _AFTER_PARTS = (
         effect="The share that died without batch norm minus that with it after ReLU, in pairs of equal seeds.",
         direction="above",
         sesoi=0.02,
-        explanation="That some units die is not that the norm does nothing: it keeps what goes into the next layer at "
-        "one scale, so the same steps do less harm.",
+        explanation="Units that die in spite of the norm do not show that it does nothing: it keeps what goes into the "
+        "next layer at one scale, so the same steps can do less harm.",
         would_change="A learning rate at which few units die without it.",
         figure="rates/dead_fraction",
         samples=lambda evidence: _spared(evidence, "batch_after"),
@@ -273,8 +273,8 @@ _PARTS = (
         effect=_FASTER,
         direction="above",
         sesoi=0.1,
-        explanation="At PyTorch's initialization signal and gradient shrink from layer to layer, and some "
-        "networks without a norm never leave the plateau of guessing; the norm restores the signal's scale at each "
+        explanation="At PyTorch's initialization signal and gradient shrink from layer to layer, so that a "
+        "network without a norm may never leave the plateau of guessing; the norm restores the signal's scale at each "
         "layer. It need not remove every drawback to help.",
         would_change="Shallow networks, or an initialization that already keeps the signal's scale.",
         figure="tuning/learning_curves",
@@ -293,8 +293,8 @@ _PARTS = (
         f"without, in pairs of equal seeds. {_AS_TRAINED}",
         direction="above",
         sesoi=0.25,
-        explanation="The norm undoes what a large step does to the scale of weights, so the network survives it. He's "
-        "initialization is the one that ReLU trains well from without a norm.",
+        explanation="The norm undoes what a large step does to the scale of weights, so the network can survive it. "
+        "He's initialization is the one that ReLU trains well from without a norm.",
         would_change="Normalizing gradients by other means, as clipping them does.",
         figure="",
         samples=lambda evidence: _by_size(evidence, highest),
@@ -307,9 +307,8 @@ _PARTS = (
         f"seeds. {_AS_TRAINED}",
         direction="above",
         sesoi=0.5,
-        explanation="With the norm higher rates train; but with small batches small rates, which train without it, get "
-        "nowhere in the same epochs. With 8 samples the range without the norm reaches below the grid, so it is wider "
-        "than was measured.",
+        explanation="The norm may let higher rates train, and may keep low ones from getting anywhere in the same "
+        "epochs: the range has two ends. One that reaches an end of the grid may be wider than was measured.",
         would_change="More epochs, in which small rates arrive, or large batches only.",
         figure="",
         samples=lambda evidence: _by_size(evidence, decades),

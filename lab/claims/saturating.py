@@ -163,8 +163,8 @@ CLAIM = Claim(
             direction="above",
             sesoi=0.01,
             explanation="The same networks, draws and batches; only the digits differ. Double precision holds "
-            "smaller derivatives, so a unit must be driven further before it is dead. Many are: of those that die in "
-            "single precision most die in double precision too.",
+            "smaller derivatives, so a unit must be driven further before it is dead. How far large steps drive it is "
+            "for the measurement to say.",
             would_change="Steps so large that double precision ends as well.",
             figure="high/dead_fraction",
             samples=_precision,

@@ -161,7 +161,7 @@ CLAIM = Claim(
             direction="above",
             sesoi=0.1,
             explanation="Sigmoid's gradients shrink from layer to layer (C4), so in the steps given a deep sigmoid "
-            "network hardly leaves the plateau it starts on, at any learning rate.",
+            "network may hardly leave the plateau it starts on, at any learning rate.",
             would_change="Normalization, larger weights at the start, or very many more steps.",
             figure="tuning/comparison",
             samples=_deep,
@@ -176,8 +176,8 @@ CLAIM = Claim(
             effect=_FASTER,
             direction="above",
             sesoi=0.1,
-            explanation="With one hidden layer no factors multiply, and sigmoid makes up for most of its slope by a "
-            "larger learning rate: it is slower, but far less so than in deep networks.",
+            explanation="With one hidden layer no factors multiply, and sigmoid can make up for much of its slope by a "
+            "larger learning rate. How much slower it still is must be measured.",
             would_change="An optimizer that adapts its steps to each weight.",
             figure="tuning/comparison",
             samples=_shallow,
@@ -193,8 +193,8 @@ CLAIM = Claim(
             direction="above",
             sesoi=0.1,
             explanation="The pairs differ in a constant alone, so slope, range and shape are the same. A mean of zero "
-            "helps where the slope lets a network train at all; where it does not, both stay on the plateau of "
-            "guessing and the mean changes nothing.",
+            "can help only where the slope lets a network train at all; where it does not, both stay on the plateau "
+            "of guessing and the mean changes nothing.",
             would_change="Batch norm before the activation, or biases that take the constant away.",
             figure="",
             samples=_mean_helps,
@@ -210,9 +210,8 @@ CLAIM = Claim(
             effect=_CENTRING,
             direction="above",
             sesoi=0.1,
-            explanation="The pairs differ in a constant alone, which the readout's biases could take away. At small "
-            "rates they hardly differ, as the table of learning rates shows; why they do at the best ones was not "
-            "measured.",
+            explanation="The pairs differ in a constant alone, which the readout's biases could take away. The "
+            "table of learning rates shows how far they differ at others than the best; why was not measured.",
             would_change="Smaller learning rates.",
             figure="tuning/comparison",
             samples=_mean_helps_shallow,
@@ -262,7 +261,7 @@ CLAIM = Claim(
             direction="above",
             sesoi=0.1,
             explanation="With few layers a slope of 1/4 costs little that a larger learning rate does not make up for, "
-            "so the two gains come close to each other.",
+            "so the two gains can come close to each other.",
             would_change="Deeper networks, in which slopes multiply.",
             figure="tuning/comparison",
             samples=_mean_before_slope_shallow,

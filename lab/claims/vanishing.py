@@ -220,8 +220,8 @@ CLAIM = Claim(
             "initialization, SGD at learning rate 0.1.",
             direction="above",
             sesoi=math.log(2),
-            explanation="Layers that get no gradient do not change, so the network stays where it began: it has hardly "
-            "trained, and guesses. Theory says nothing here; only the measurement does.",
+            explanation="Layers that get no gradient do not change, so the network may stay where it began, "
+            "and guess. Theory says nothing here; only the measurement does.",
             would_change="A learning rate or optimizer that moves the weights of the first layers far enough.",
             figure="trained/learning_curves",
             samples=_stays,

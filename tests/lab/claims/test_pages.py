@@ -47,3 +47,15 @@ def test_every_interval_and_verdict_of_a_page_follows_from_its_networks_effects(
             assert number["verdict"] == found[-1], number["label"]
         of_part = "refuted" if "refuted" in found else "supported" if set(found) == {"supported"} else "inconclusive"
         assert part["verdict"] == of_part, part["name"]
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_page_says_of_its_parts_what_the_claim_says(name: str) -> None:
+    page = (PAGES / f"{name}.md").read_text()
+    parts = json.loads((PAGES / f"{name}.json").read_text())["verdict"]["parts"]
+
+    for part, written in zip(CLAIMS[name].parts, parts, strict=True):
+        assert f"- Why: {part.explanation}\n- What would change it: {part.would_change}\n" in page, part.name
+        assert f"{part.statement}\n" in page, part.name
+        for field in ("statement", "effect", "explanation", "would_change"):
+            assert written[field] == getattr(part, field), (part.name, field)
