@@ -46,6 +46,11 @@ class Arm:
         return f"{self.activation.label}, {grid}" if grid else self.activation.label
 
     @property
+    def point(self) -> str:
+        """The grid point in words; empty without a sweep."""
+        return ", ".join(f"{path.partition('.')[2]} {value}" for path, value in self.swept)
+
+    @property
     def data(self) -> Dataset:
         return DATASETS[self.dataset.name]
 

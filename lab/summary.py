@@ -14,7 +14,8 @@ class ArmSummary:
     """What one arm came to.
 
     The score is test accuracy, or test loss for regression; `gradient_ratio` is at step 0, per layer towards the input;
-    the other figures are means over layers and finished replicates.
+    the other figures are means over layers and finished replicates. `point` is the grid point in words, empty without a
+    sweep.
     """
 
     label: str
@@ -25,12 +26,19 @@ class ArmSummary:
     activation_mean: Estimate
     failed: int
     diverged: int
+    activation: str
+    point: str
     cancelled: tuple[int, ...] = ()
     """The replicates that were."""
     theory: Agreement | None = None
     """The gradient ratio beside its prediction; None where none is on record."""
     guess: float | None = None
     """The score of guessing among equally likely classes; None for regression."""
+
+    @property
+    def name(self) -> str:
+        """As sentences name it: its label has commas, as lists have."""
+        return f"{self.activation} ({self.point})" if self.point else self.activation
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ def _ranking(arms: Mapping[int, ArmSummary], score: Score) -> list[str]:
     if not scored:
         return ["No run has finished with a score, so nothing can be said about it."]
     ranked = [
-        f"{arm.label} with {score.say(mean)}{_interval(arm, score)}"
+        f"{arm.name} with {score.say(mean)}{_interval(arm, score)}"
         for mean, arm in sorted(scored, key=lambda pair: pair[0], reverse=score.higher_is_better)
     ]
     if len(ranked) == 1:
@@ -114,12 +122,15 @@ def _against_baseline(
         said: dict[str, list[str]] = {"better": [], "worse": [], "not told apart": [], "inconclusive": []}
         for position, arm in arms.items():
             if baselines[position] == baseline and arm.score.difference is not None:
-                outcome, words = _outcome(arm.label, arm.score.difference, score, level)
+                outcome, words = _outcome(arm.activation, arm.score.difference, score, level)
                 said[outcome].append(words)
         if any(said.values()):
             told = "; ".join(f"{outcome}: {_listed(labels)}" for outcome, labels in said.items() if labels)
+            # An arm is compared with the baseline at its own grid point, so that once is enough to say it.
+            of = arms[baseline]
+            against = f"At {of.point}, against {of.activation}" if of.point else f"Against {of.activation}"
             sentences.append(
-                f"Against {arms[baseline].label}, in pairs of equal seeds ({100 * level:g} % intervals of the "
+                f"{against}, in pairs of equal seeds ({100 * level:g} % intervals of the "
                 f"difference in {score.name}; better or worse where p, adjusted for all arms, is below "
                 f"{1 - level:.2g}): {told}."
             )
@@ -139,7 +150,7 @@ def _outcome(label: str, difference: Difference, score: Score, level: float) -> 
 
 def _guessing(arms: Mapping[int, ArmSummary], score: Score) -> list[str]:
     said = [
-        f"{arm.label} ({score.say(arm.score.estimate.mean)}; a guess has {score.say(arm.guess)})"
+        f"{arm.name} ({score.say(arm.score.estimate.mean)}; a guess has {score.say(arm.guess)})"
         for arm in arms.values()
         if arm.guess is not None
         and arm.score.estimate.mean is not None
@@ -152,7 +163,7 @@ def _guessing(arms: Mapping[int, ArmSummary], score: Score) -> list[str]:
 
 
 def _gradients(arms: Mapping[int, ArmSummary]) -> list[str]:
-    ratios = [(arm.label, arm.gradient_ratio.mean) for arm in arms.values() if arm.gradient_ratio.mean is not None]
+    ratios = [(arm.name, arm.gradient_ratio.mean) for arm in arms.values() if arm.gradient_ratio.mean is not None]
     if not ratios:
         return []
     vanishing = [(label, ratio) for label, ratio in ratios if ratio < _STEADY[0]]
@@ -178,7 +189,7 @@ def _theory(arms: Mapping[int, ArmSummary]) -> list[str]:
         if arm.theory is not None and arm.theory.outcome is not None:
             measured, predicted = arm.theory.measured.mean, arm.theory.prediction.predicted
             beside = "" if arm.theory.outcome == AGREES else f" (x {measured:.3g}, predicted x {predicted:.3g})"
-            said[arm.theory.outcome].append(arm.label + beside)
+            said[arm.theory.outcome].append(arm.name + beside)
     words = {
         AGREES: "agrees with it for",
         DISAGREES: "disagrees for",
@@ -191,7 +202,7 @@ def _theory(arms: Mapping[int, ArmSummary]) -> list[str]:
 def _dead(arms: Mapping[int, ArmSummary], probe_size: int) -> list[str]:
     measured = [arm for arm in arms.values() if arm.dead_fraction_end.mean is not None]
     dead = [
-        f"{arm.label} {_share(arm.dead_fraction_end.mean)} (at step 0: {_share(arm.dead_fraction_start.mean)})"
+        f"{arm.name} {_share(arm.dead_fraction_end.mean)} (at step 0: {_share(arm.dead_fraction_start.mean)})"
         for arm in measured
         if arm.dead_fraction_end.mean or arm.dead_fraction_start.mean
     ]
@@ -210,18 +221,18 @@ def _means(arms: Mapping[int, ArmSummary]) -> list[str]:
         if mean is None or low is None or high is None:
             continue
         if low <= 0 <= high:
-            said["not told apart from zero"].append(arm.label)
+            said["not told apart from zero"].append(arm.name)
         else:
-            said["above zero" if mean > 0 else "below zero"].append(f"{arm.label} ({mean:.2g})")
+            said["above zero" if mean > 0 else "below zero"].append(f"{arm.name} ({mean:.2g})")
     told = "; ".join(f"{where} for {_listed(labels)}" for where, labels in said.items() if labels)
     return [f"After training the mean activation is {told}."] if told else []
 
 
 def _missing(arms: Mapping[int, ArmSummary]) -> list[str]:
-    said = [f"{arm.diverged} of {arm.label} diverged" for arm in arms.values() if arm.diverged]
-    said += [f"{arm.failed} of {arm.label} failed" for arm in arms.values() if arm.failed]
+    said = [f"{arm.diverged} of {arm.name} diverged" for arm in arms.values() if arm.diverged]
+    said += [f"{arm.failed} of {arm.name} failed" for arm in arms.values() if arm.failed]
     cancelled = [arm for arm in arms.values() if arm.cancelled]
-    said += [f"{len(arm.cancelled)} of {arm.label} were cancelled ({_replicates(arm)})" for arm in cancelled]
+    said += [f"{len(arm.cancelled)} of {arm.name} were cancelled ({_replicates(arm)})" for arm in cancelled]
     told = [f"Not in the means: {_listed(said)}."] if said else []
     return [*told, _CANCELLED] if cancelled else told
 

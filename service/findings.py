@@ -61,10 +61,12 @@ def find(session: Session, experiment_id: str) -> Findings:
     ratios = metric_values(session, experiment_id, GRADIENT_RATIO, at="first")
     ratio, theory = _geometric(ratios.values), _theory(session, experiment_id, ratios)
     mean = _estimates(values("activation_mean", "last"))
-    guesses = {arm.position: _guess(arm.dataset) for arm in arms_of(spec)}
+    asked = {arm.position: arm for arm in arms_of(spec)}
     summaries = {
         arm.position: ArmSummary(
             label=arm.label,
+            activation=asked[arm.position].activation.label,
+            point=asked[arm.position].point,
             score=judged[arm.position],
             dead_fraction_start=start[arm.position],
             dead_fraction_end=end[arm.position],
@@ -74,7 +76,7 @@ def find(session: Session, experiment_id: str) -> Findings:
             cancelled=tuple(sorted(loss.cancelled[arm.position])),
             diverged=loss.diverged[arm.position],
             theory=theory.get(arm.position),
-            guess=guesses[arm.position],
+            guess=_guess(asked[arm.position].dataset),
         )
         for arm in arms
     }

@@ -28,6 +28,7 @@ def an_arm(
         "gradient_ratio": 1.0,
         "activation_mean": 0.5,
     } | given
+    activation, _, point = label.partition(" at ")
     return ArmSummary(
         label,
         ArmComparison(an_estimate(score), paired),
@@ -37,6 +38,8 @@ def an_arm(
         activation_mean=an_estimate(numbers["activation_mean"]),
         failed=numbers.get("failed", 0),
         diverged=numbers.get("diverged", 0),
+        activation=activation,
+        point=point,
         cancelled=numbers.get("cancelled", ()),
     )
 
@@ -156,3 +159,24 @@ def test_dead_units_are_said_with_the_size_of_their_own_probe() -> None:
 
     assert "on the probe of 10 inputs" in say(dead, probe_size=10)
     assert "on the probe of 10 inputs" in say(an_arm("tanh"), probe_size=10)
+
+
+def test_the_arms_of_a_sweep_are_told_from_the_commas_between_them() -> None:
+    factors = {"relu": 0.2, "elu": 0.3}
+    arms = [
+        an_arm(f"{name} at depth {depth}, width 8", difference=difference, gradient_ratio=factors[name])
+        for depth in (2, 5)
+        for name, difference in (("relu", None), ("elu", (0.01, 0.03)))
+    ]
+
+    said = " ".join(
+        answer(dict(enumerate(arms)), {0: 0, 1: 0, 2: 2, 3: 2}, SCORES["classification"], level=0.95, probe_size=9)
+    )
+
+    assert (
+        "shrinks for relu (depth 2, width 8) (x 0.2), relu (depth 5, width 8) (x 0.2), elu (depth 2, width 8) (x 0.3) "
+        "and elu (depth 5, width 8) (x 0.3)"
+    ) in said
+    for depth in (2, 5):
+        assert f"At depth {depth}, width 8, against relu, in pairs" in said
+    assert said.count("better: elu by 1.0 to 3.0 points.") == 2
