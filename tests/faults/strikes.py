@@ -15,7 +15,7 @@ import redis
 import sqlalchemy as sa
 
 from store.models import Stack
-from tests.faults.laboratory import Laboratory, Training, until
+from tests.faults.laboratory import Found, Laboratory, Training, until
 from tests.faults.requests import LONG, a_request
 from tests.servers import start_postgres
 
@@ -24,16 +24,24 @@ def a_victim(lab: Laboratory, struck: set[int], *, within_s: float = 60.0) -> Tr
     """A stack in training, at some moment after it began, by processes that were not struck before."""
 
     def find() -> Training | None:
-        if not lab.open():
-            # All of it may have ended between two looks.
-            lab.submit(a_request(steps=LONG))
         training = lab.a_training_now(struck)
         if training is None:
             return None
         time.sleep(random.uniform(0, 0.5))
         return next((each for each in lab.training() if each.child == training.child), None)
 
-    return until(find, within_s=within_s)
+    return at_work_until(lab, find, within_s=within_s)
+
+
+def at_work_until(lab: Laboratory, true: Callable[[], Found | None], *, within_s: float = 60.0) -> Found:
+    """As `until`, with more to do where all has been done: it may end between two looks."""
+
+    def found() -> Found | None:
+        if not lab.open():
+            lab.submit(a_request(steps=LONG))
+        return true()
+
+    return until(found, within_s=within_s)
 
 
 def kill_child(lab: Laboratory, struck: set[int], victim: Training | None = None) -> Training:

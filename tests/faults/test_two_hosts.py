@@ -21,9 +21,9 @@ from store.migrate import upgrade
 from store.settings import Settings
 from tests.conftest import started
 from tests.faults.laboratory import SHORT, Laboratory, Training, until
-from tests.faults.requests import a_request
+from tests.faults.requests import LONG, a_request
 from tests.faults.rounds import rounds
-from tests.faults.strikes import recovery_s
+from tests.faults.strikes import at_work_until, recovery_s
 from tests.faults.undisturbed import Undisturbed
 from tests.servers import start_postgres, start_valkey
 from tests.store.builders import claimed, expired, run_out, submitted
@@ -121,8 +121,8 @@ def apart(hosts: list[Host], tmp_path: Path, undisturbed: Undisturbed) -> Iterat
 @rounds(3)
 def test_a_host_cut_off_amid_training_changes_nothing_when_it_is_back(apart: Laboratory, hosts: list[Host]) -> None:
     host = hosts[0]
-    apart.submit(a_request(steps=6000), n=4)
-    lost = until(lambda: training_on(apart, host))
+    apart.submit(a_request(steps=LONG), n=4)
+    lost = at_work_until(apart, lambda: training_on(apart, host))
 
     host.cut_off()
     taken_over_s = recovery_s(apart, lost)
@@ -130,8 +130,8 @@ def test_a_host_cut_off_amid_training_changes_nothing_when_it_is_back(apart: Lab
     host.heal()
 
     until(lambda: apart.keeper.log(f"worker-{host.name}").count('"end": "lost"'))
-    apart.submit(a_request(steps=6000), n=2)
-    until(lambda: training_on(apart, host))
+    apart.submit(a_request(steps=LONG), n=2)
+    at_work_until(apart, lambda: training_on(apart, host))
     apart.audit("a host cut off amid training, healed later", 1, most_repeated=1.3, recovery_s=[taken_over_s])
 
 
