@@ -27,10 +27,11 @@ def test_every_file_a_document_names_exists(name: str) -> None:
             r"`((?:actlab|lab|store|service|worker|migrations|benchmarks|deploy|docs|tests|\.ci)/[\w./]*)`", text
         )
     )
-    named |= set(re.findall(r"\]\(([\w./]+)\)", text))
+    linked = set(re.findall(r"\]\(([\w./]+)\)", text))
 
-    assert named
+    assert named | linked
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    assert [path for path in sorted(linked) if not (ROOT / name).parent.joinpath(path).exists()] == []
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
