@@ -25,6 +25,7 @@ from store.checkpoints import Checkpoint, DamagedCheckpoint
 from store.leases import RanOn
 from worker.attempt import Attempt, is_out_of_reach
 from worker.engine import StackTraining
+from worker.engine.processor import processor
 from worker.slices import Slice
 
 _log = structlog.get_logger()
@@ -128,22 +129,20 @@ class Checkpoints:
 
 def conditions(spec_digest: str, ran_on: RanOn) -> dict[str, Any]:
     """What must be equal for a resumed training to give the bits of an undisturbed one."""
-    device = torch.device(ran_on.device)
     return {
         "spec_digest": spec_digest,
         "engine": engine_digest(),
         "torch_version": ran_on.torch_version,
         "numpy_version": np.__version__,
-        "device": _processor() if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "device": _name(torch.device(ran_on.device)),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": ran_on.threads,
     }
 
 
-def _processor() -> str:
-    """Its maker's name for it: libraries choose their instructions by that. An older PyTorch does not tell."""
-    about = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return str(about.get("cpu_name", "cpu"))
+def _name(device: torch.device) -> str:
+    """Its maker's name for it: libraries choose their instructions by that."""
+    return str(processor().get("cpu_name", "cpu")) if device.type == "cpu" else torch.cuda.get_device_name(device)
 
 
 @cache

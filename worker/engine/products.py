@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from worker.engine.processor import processor
+
 Product = Callable[[], object]
 
 # OpenBLAS multiplies up to so many triples of numbers by kernels that copy nothing first, on the calling thread.
@@ -36,7 +38,8 @@ def product(a: Tensor, b: Tensor, out: Tensor) -> Product:
 def _may_be_numpys(a: Tensor, b: Tensor) -> bool:
     """Not where b is a transposed view, which its kernels are slow at; nor where threads could share the work."""
     is_by_rows = b.stride(2) == 1 or b.shape[2] == 1
-    return _HERE and a.device.type == "cpu" and a.dtype == torch.float32 and is_by_rows and torch.get_num_threads() == 1
+    are_float32_on_cpu = a.device.type == "cpu" and a.dtype == torch.float32
+    return _NUMPY_IS_QUICKER and are_float32_on_cpu and is_by_rows and torch.get_num_threads() == 1
 
 
 def _blocks(n_rows: int, each: int) -> int:
@@ -52,13 +55,12 @@ def _cut(t: Tensor, n: int) -> NDArray[np.float32]:
 
 
 def _is_amd_with_avx512() -> bool:
-    # An older PyTorch does not tell.
-    about = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(about.get("avx512_f")) and "AMD" in str(about.get("cpu_name"))
+    here = processor()
+    return bool(here.get("avx512_f")) and "AMD" in str(here.get("cpu_name"))
 
 
 def _is_by_openblas() -> bool:
     return "openblas" in np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
 
 
-_HERE = _is_amd_with_avx512() and _is_by_openblas()
+_NUMPY_IS_QUICKER = _is_amd_with_avx512() and _is_by_openblas()

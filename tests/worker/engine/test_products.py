@@ -18,7 +18,7 @@ SIZES = [(64, 64, 64), (7, 3, 5), (1, 4, 1), (512, 64, 64), (64, 512, 64), (509,
 def by_numpy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setattr(products, "_HERE", request.param)
+    monkeypatch.setattr(products, "_NUMPY_IS_QUICKER", request.param)
     yield request.param
     torch.set_num_threads(n_threads)
 
@@ -69,7 +69,7 @@ def test_a_networks_product_does_not_depend_on_the_others_bits(size: tuple[int, 
 def test_products_in_float64_and_those_of_several_threads_are_pytorchs(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(products, "_HERE", True)
+    monkeypatch.setattr(products, "_NUMPY_IS_QUICKER", True)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1 if dtype == torch.float64 else 2)
     a, b, out = (t.to(dtype) for t in factors(4, 3, 2))
 
