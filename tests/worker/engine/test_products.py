@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -73,6 +74,9 @@ def test_products_in_float64_and_those_of_several_threads_are_pytorchs(
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1 if dtype == torch.float64 else 2)
     a, b, out = (t.to(dtype) for t in factors(4, 3, 2))
 
-    product(a, b, out)()
+    multiply = product(a, b, out)
+    multiply()
 
+    assert isinstance(multiply, partial)
+    assert multiply.func is torch.bmm
     assert torch.equal(out, torch.bmm(a, b))
