@@ -185,15 +185,25 @@ def test_a_checkpoint_that_cannot_be_trusted_is_ignored_with_its_rows(
 
 
 def test_a_checkpoint_names_all_that_decides_the_last_bits() -> None:
-    about = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-
     here = conditions("digest", RanOn("cpu", 1, "2.13.0"))
 
     decisive = {"spec_digest", "engine", "torch_version", "numpy_version", "device", "cpu_capability", "threads"}
     assert set(here) == decisive
-    assert here["device"] == about.get("cpu_name", "cpu")
     assert here["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
     assert len(here["engine"]) == 64
+
+
+def test_a_checkpoint_of_another_processor_was_made_under_other_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_under = {}
+    for name in ("AMD EPYC", "INTEL(R) XEON(R)"):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=name: {"cpu_name": name}, raising=False)
+        made_under[name] = conditions("digest", RanOn("cpu", 1, "2.13.0"))
+    # Older versions of PyTorch have no such function.
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    made_under["cpu"] = conditions("digest", RanOn("cpu", 1, "2.13.0"))
+
+    first = made_under["cpu"]
+    assert made_under == {name: first | {"device": name} for name in made_under}
 
 
 @pytest.mark.parametrize("path", ["lab/plan.py", "lab/catalog/schedules.py", "worker/engine/loop.py"])
