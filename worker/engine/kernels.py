@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import softshrink
 
 from lab.catalog.activation import AFFINE
 from lab.catalog.slopes import GELU_TANH_CUBIC, SELU_ALPHA, SELU_SCALE
 from lab.spec import ActivationSpec
+from worker.engine.elementwise import exp_, may_be_numpys, tanh
 
 _aten = torch.ops.aten
 
@@ -107,7 +107,7 @@ def _gelu() -> Kernel:
     # Not PyTorch's own: in float32 its vectorised derivative is 0 from h = -6.16 down, where h * density(h) is not, and
     # its scalar one from -14.35; so a unit's death would depend on its place in the tensor.
     def phi(h: Tensor, out: Tensor) -> None:
-        if not _is_quick(h):
+        if not may_be_numpys(h):
             torch.mul(h, _by_erfc(h), out=out)
         elif h.amin().item() >= _FAR_LEFT:
             _aten.gelu.out(h, approximate="none", out=out)
@@ -138,19 +138,6 @@ _FAR_LEFT = -4.0
 def _by_erfc(h: Tensor) -> Tensor:
     """The normal distribution at h. It keeps its digits far to the left, where 1 + erf has none."""
     return torch.mul(h, -math.sqrt(0.5)).erfc_().mul_(0.5)
-
-
-def exp_(t: Tensor) -> Tensor:
-    """In place. On some processors NumPy takes little more than half the time of PyTorch."""
-    if not _is_quick(t):
-        return t.exp_()
-    np.exp(t.numpy(), out=t.numpy())
-    return t
-
-
-def _is_quick(h: Tensor) -> bool:
-    """Whether there is a quicker way: on a CPU there is, in float32."""
-    return h.dtype == torch.float32 and h.device.type == "cpu"
 
 
 def _gelu_tanh() -> Kernel:
@@ -237,26 +224,10 @@ def _hard_sigmoid() -> Kernel:
 
 def _tanh() -> Kernel:
     return Kernel(
-        phi=_tanh_phi,
+        phi=tanh,
         pull=lambda g, h, x, out: _aten.tanh_backward.grad_input(g, x, grad_input=out),
         needs_h=False,
     )
-
-
-# From here on tanh rounds to 1 in float32.
-_TANH_IS_1 = 9.010913
-
-
-def _tanh_phi(h: Tensor, out: Tensor) -> None:
-    if not _is_quick(h):
-        torch.tanh(h, out=out)
-        return
-    # On some processors NumPy's takes a seventh of the time of PyTorch's. Only where it should be 1 it is one rounding
-    # less, up to h = 10: so what is beyond, which is rare, is sent to infinity first.
-    low, high = torch.aminmax(h)
-    if not (low.item() > -_TANH_IS_1 and high.item() < _TANH_IS_1):
-        h = torch.add(h, softshrink(h, _TANH_IS_1), alpha=1e30, out=out)
-    np.tanh(h.numpy(), out=out.numpy())
 
 
 def _softsign() -> Kernel:

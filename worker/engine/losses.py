@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lab.catalog.dataset import Task
-from worker.engine.kernels import exp_
+from worker.engine.elementwise import exp_
 
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(outputs, y) to each sample's loss (M, B) and the gradient of that loss by the outputs (M, C, B), which takes the
