@@ -24,14 +24,15 @@ configure()
 app = celery_app(settings, role="worker")
 app.conf.imports = ("worker.tasks",)
 
-# Two containers may have one host name, and the same numbers for their processes. Training processes inherit it.
-DRAWN = "ACTLAB_WORKER_DRAWN"
-os.environ.setdefault(DRAWN, token_hex(4))
+# Drawn by a worker's main process, inherited by its training processes. It tells workers apart that have one host name
+# and one process number, as two containers may.
+WORKER_ID = "ACTLAB_WORKER_ID"
+os.environ.setdefault(WORKER_ID, token_hex(4))
 
 
 def worker_name(main_pid: int) -> str:
     """What the leases of one worker's training processes begin with, and nobody else's."""
-    return f"{socket.gethostname()}-{os.environ[DRAWN]}/{main_pid}/"
+    return f"{socket.gethostname()}-{os.environ[WORKER_ID]}/{main_pid}/"
 
 
 @worker_shutting_down.connect
@@ -43,7 +44,8 @@ def _ask_children_to_yield(**_: Any) -> None:
 
 def ask_to_yield(settings: Settings, worker: str, stop: threading.Event) -> None:
     """The row asks the worker's training processes to give their stacks back; their heartbeat reads it. It goes on
-    asking until `stop`: a process may be claiming a stack just now, and the database may be away.
+    asking until `stop`: a process may be claiming a stack just now, and the database may be away. In a worker nobody
+    sets `stop`: it asks for as long as the main process lives.
     """
     database = Database.connect(settings.database_url)
     while not stop.is_set():

@@ -21,7 +21,7 @@ from store.models import Stack
 from store.settings import Settings
 from tests.builders import a_spec
 from tests.worker.workplaces import QUICK, rows, submitted
-from worker.app import DRAWN, ask_to_yield
+from worker.app import WORKER_ID, ask_to_yield
 
 
 @contextmanager
@@ -58,7 +58,7 @@ if sys.argv[1:] == ["main"]:
 def names_of_a_worker(settings: Settings) -> list[str]:
     """As its main process says it, and as a process that this one has started does."""
     environ = os.environ | {"ACTLAB_DATABASE_URL": settings.database_url, "ACTLAB_BROKER_URL": settings.broker_url}
-    environ.pop(DRAWN, None)
+    environ.pop(WORKER_ID, None)
     command = [sys.executable, "-c", NAMES, "main"]
     told = subprocess.run(command, input=NAMES, env=environ, capture_output=True, text=True, check=True)
     return [line for line in told.stdout.splitlines() if line.startswith("by ")]
