@@ -7,10 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -20,7 +19,7 @@ from store.database import Database
 from store.models import Stack
 from store.settings import Settings
 from tests.builders import a_spec
-from tests.worker.workplaces import QUICK, rows, submitted
+from tests.worker.workplaces import QUICK, rows, submitted, until
 from worker.app import WORKER_ID, ask_to_yield
 
 
@@ -92,10 +91,3 @@ def test_a_database_that_is_away_just_then_is_asked_again(database: Database, mo
 
     with ending(database):
         until(lambda: asked(database))
-
-
-def until(true: Callable[[], Any], *, within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, f"not so within {within_s} s"
-        time.sleep(0.02)

@@ -26,7 +26,7 @@ from store.database import Database, database_now
 from store.leases import Claim, RanOn
 from store.models import CheckpointChunk, Measurement, Stack
 from tests.builders import a_spec
-from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted
+from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted, until
 from worker import training
 from worker.checkpoints import conditions, engine_digest
 from worker.engine import StackTraining
@@ -259,10 +259,3 @@ def test_a_database_that_takes_no_checkpoint_does_not_stop_the_training(
 
     assert [stack.state for stack in rows(database, Stack)] == ["succeeded"]
     assert "checkpoint_not_kept" in {log["event"] for log in logs}
-
-
-def until(true: Callable[[], Any], *, within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, f"not so within {within_s} s"
-        time.sleep(0.02)

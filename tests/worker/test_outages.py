@@ -15,8 +15,7 @@ from store.database import CommitUnknown, Database
 from store.models import Curve, Stack
 from tests.builders import a_spec
 from tests.outages import outage
-from tests.worker.test_checkpoints import until
-from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted
+from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted, until
 from worker import recording
 from worker.attempt import is_out_of_reach
 from worker.training import train_next
