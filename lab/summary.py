@@ -70,9 +70,7 @@ _VANISHING = (
     "initialization and the normalization set that factor as much as the activation does, so another choice of them "
     "may turn the order."
 )
-_CANCELLED = (
-    "What was cancelled does not count; what is complete does, in pairs that are. A retry goes on with the rest."
-)
+_CANCELLED = "What was cancelled does not count; pairs with both members do. A retry trains the rest."
 # Of the way from guessing to being always right: networks this near to it have learnt next to nothing.
 _NEXT_TO_NOTHING = 0.05
 # More names than this make no sentence: the table has them all.
@@ -125,7 +123,7 @@ def _against_baseline(
                 outcome, words = _outcome(arm.activation, arm.score.difference, score, level)
                 said[outcome].append(words)
         if any(said.values()):
-            told = "; ".join(f"{outcome}: {_listed(labels)}" for outcome, labels in said.items() if labels)
+            told = "; ".join(f"{outcome}: {_listed(names)}" for outcome, names in said.items() if names)
             # An arm is compared with the baseline at its own grid point, so that once is enough to say it.
             of = arms[baseline]
             against = f"At {of.point}, against {of.activation}" if of.point else f"Against {of.activation}"
@@ -137,15 +135,15 @@ def _against_baseline(
     return sentences
 
 
-def _outcome(label: str, difference: Difference, score: Score, level: float) -> tuple[str, str]:
+def _outcome(name: str, difference: Difference, score: Score, level: float) -> tuple[str, str]:
     if difference.low is None or difference.high is None or difference.mean is None or difference.p_holm is None:
-        return "inconclusive", label
+        return "inconclusive", name
     if difference.n < FEWEST:
-        return "inconclusive", f"{label} ({difference.n} pairs, of {FEWEST} that a verdict takes)"
+        return "inconclusive", f"{name} ({difference.n} pairs, of {FEWEST} that a verdict takes)"
     if difference.p_holm >= 1 - level:
-        return "not told apart", label
+        return "not told apart", name
     better = (difference.mean > 0) == score.higher_is_better
-    return "better" if better else "worse", f"{label} by {score.say_difference(difference.low, difference.high)}"
+    return "better" if better else "worse", f"{name} by {score.say_difference(difference.low, difference.high)}"
 
 
 def _guessing(arms: Mapping[int, ArmSummary], score: Score) -> list[str]:
@@ -166,15 +164,15 @@ def _gradients(arms: Mapping[int, ArmSummary]) -> list[str]:
     ratios = [(arm.name, arm.gradient_ratio.mean) for arm in arms.values() if arm.gradient_ratio.mean is not None]
     if not ratios:
         return []
-    vanishing = [(label, ratio) for label, ratio in ratios if ratio < _STEADY[0]]
-    exploding = [(label, ratio) for label, ratio in ratios if ratio > _STEADY[1]]
-    steady = [label for label, ratio in ratios if _STEADY[0] <= ratio <= _STEADY[1]]
+    vanishing = [(name, ratio) for name, ratio in ratios if ratio < _STEADY[0]]
+    exploding = [(name, ratio) for name, ratio in ratios if ratio > _STEADY[1]]
+    steady = [name for name, ratio in ratios if _STEADY[0] <= ratio <= _STEADY[1]]
     said = []
     if vanishing:
         fastest = sorted(vanishing, key=lambda pair: pair[1])
-        said.append("shrinks for " + _listed([f"{label} (x {ratio:.2g})" for label, ratio in fastest]))
+        said.append("shrinks for " + _listed([f"{name} (x {ratio:.2g})" for name, ratio in fastest]))
     if exploding:
-        said.append("grows for " + _listed([f"{label} (x {ratio:.2g})" for label, ratio in exploding]))
+        said.append("grows for " + _listed([f"{name} (x {ratio:.2g})" for name, ratio in exploding]))
     if steady:
         said.append("stays within a quarter for " + _listed(steady))
     change = "; it ".join(said)
@@ -195,7 +193,7 @@ def _theory(arms: Mapping[int, ArmSummary]) -> list[str]:
         DISAGREES: "disagrees for",
         INCONCLUSIVE: "is too uncertain, by too few or too narrow networks, to say so for",
     }
-    told = "; it ".join(f"{words[outcome]} {_listed(labels)}" for outcome, labels in said.items() if labels)
+    told = "; it ".join(f"{words[outcome]} {_listed(names)}" for outcome, names in said.items() if names)
     return [f"Theory of wide networks predicts the factor before training; the measured one {told}."] if told else []
 
 
@@ -224,7 +222,7 @@ def _means(arms: Mapping[int, ArmSummary]) -> list[str]:
             said["not told apart from zero"].append(arm.name)
         else:
             said["above zero" if mean > 0 else "below zero"].append(f"{arm.name} ({mean:.2g})")
-    told = "; ".join(f"{where} for {_listed(labels)}" for where, labels in said.items() if labels)
+    told = "; ".join(f"{where} for {_listed(names)}" for where, names in said.items() if names)
     return [f"After training the mean activation is {told}."] if told else []
 
 
