@@ -62,7 +62,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that leaves nothing behind. What was loaded in it stays readable after it."""
-        with _busy_is_unavailable(), Session(self._for_reading) as session:
+        with _away_is_unavailable(), Session(self._for_reading) as session:
             yield session
 
     @contextmanager
@@ -70,7 +70,7 @@ class Database:
         """A transaction that commits at a clean exit and rolls back otherwise. On SQLite it is the only writer from
         its start. Raises CommitUnknown where the commit failed: all other errors mean that nothing was kept.
         """
-        with _busy_is_unavailable(), Session(self._for_writing, expire_on_commit=False) as session:
+        with _away_is_unavailable(), Session(self._for_writing, expire_on_commit=False) as session:
             if self.engine.dialect.name == "postgresql":
                 # A writer that freezes would keep its rows locked, and the sweeper away from them.
                 session.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = '30s'"))
@@ -104,7 +104,7 @@ class Database:
         self._for_looking.dispose()
 
     def _rows(self, query: sa.Select[*Columns], parameters: Mapping[str, Any]) -> Sequence[sa.Row[*Columns]]:
-        with _busy_is_unavailable(), self._for_looking.connect() as connection:
+        with _away_is_unavailable(), self._for_looking.connect() as connection:
             return connection.execute(query, parameters).all()
 
 
@@ -164,11 +164,16 @@ def _commit(session: Session) -> None:
 
 
 @contextmanager
-def _busy_is_unavailable() -> Iterator[None]:
+def _away_is_unavailable() -> Iterator[None]:
     try:
         yield
     except sa.exc.TimeoutError as error:
         raise Unavailable("Every connection to the database is in use.") from error
+    except sa.exc.InternalError as error:
+        # Postgres refuses all writes for a while: its disk is almost full, or another server takes its place.
+        if isinstance(error.orig, psycopg.errors.ReadOnlySqlTransaction):
+            raise Unavailable("The database takes no writes now.") from error
+        raise
 
 
 def _options(url: str) -> dict[str, Any]:

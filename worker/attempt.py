@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
@@ -105,7 +104,5 @@ class Attempt:
 def is_out_of_reach(error: Exception) -> bool:
     """Whether the database, rather than what was asked of it, is to blame."""
     if isinstance(error, DBAPIError):
-        # Postgres refuses all writes for a while: its disk is almost full, or another server takes its place.
-        refuses = isinstance(error.orig, psycopg.errors.ReadOnlySqlTransaction)
-        return refuses or error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     return isinstance(error, Unavailable)

@@ -13,7 +13,7 @@ from service.parts import parts
 from store.database import Database
 from tests.builders import a_spec
 from tests.commits import answers_lost, first
-from tests.outages import outage
+from tests.outages import Outage, outage, read_only
 from tests.service.recorded import failed, submitted, trained
 
 XOR = DatasetSpec("xor", (("n_test", 50), ("n_train", 100), ("noise", 0.0)))
@@ -151,7 +151,10 @@ def test_no_202_is_given_where_the_commit_was_not_done(app: Flask, client: Flask
     assert _ask(client, "key-1").status_code == 202
 
 
-def test_while_nothing_can_be_written_the_answer_is_503_and_nothing_is_kept(app: Flask, client: FlaskClient) -> None:
+@pytest.mark.parametrize("outage", [outage, read_only])
+def test_while_nothing_can_be_written_the_answer_is_503_and_nothing_is_kept(
+    app: Flask, client: FlaskClient, outage: Outage
+) -> None:
     with app.app_context():
         database = parts().database
     _ask(client, name="before")

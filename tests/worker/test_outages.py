@@ -7,22 +7,23 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from structlog.testing import capture_logs
 
 from lab.errors import Unavailable
 from store.database import CommitUnknown, Database
 from store.models import Curve, Stack
 from tests.builders import a_spec
-from tests.outages import outage
+from tests.outages import Outage, outage, read_only
 from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted, until
 from worker import recording
 from worker.attempt import is_out_of_reach
 from worker.training import train_next
 
 
+@pytest.mark.parametrize("outage", [outage, read_only])
 def test_a_worker_trains_through_an_outage_and_records_what_it_trained(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch, outage: Outage
 ) -> None:
     monkeypatch.setattr(recording, "OUT_OF_REACH_S", 0.05)
     spec = a_spec(steps=600, points=40)
@@ -55,7 +56,6 @@ def test_a_worker_trains_through_an_outage_and_records_what_it_trained(
     [
         (OperationalError("INSERT", {}, psycopg.errors.DiskFull("No space left on device")), True),
         (OperationalError("INSERT", {}, psycopg.errors.AdminShutdown("terminating connection")), True),
-        (InternalError("INSERT", {}, psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT")), True),
         (CommitUnknown("lost"), True),
         (Unavailable("Every connection is in use."), True),
         (IntegrityError("INSERT", {}, psycopg.errors.UniqueViolation("twice")), False),
