@@ -3,11 +3,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import until
 
 BENCHMARKS = [sys.executable, "-m", "benchmarks", "--workload", "wide", "--peer", "products", "--share", "2x1"]
 
@@ -17,12 +17,12 @@ BENCHMARKS = [sys.executable, "-m", "benchmarks", "--workload", "wide", "--peer"
 def test_what_the_measuring_started_ends_with_it(how: signal.Signals) -> None:
     with subprocess.Popen(BENCHMARKS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as measuring:
         # Two that train, and multiprocessing's own.
-        wait_until(lambda: len(children(measuring.pid)) == 3)
+        until(lambda: len(children(measuring.pid)) == 3)
         started = children(measuring.pid)
 
         measuring.send_signal(how)
 
-    wait_until(lambda: not any(is_running(pid) for pid in started))
+    until(lambda: not any(is_running(pid) for pid in started))
 
 
 def children(pid: int) -> list[int]:
@@ -34,10 +34,3 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

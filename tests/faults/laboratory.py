@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import sqlalchemy as sa
@@ -27,6 +27,7 @@ from tests.faults.numbers import Eight, count
 from tests.faults.report import report
 from tests.faults.undisturbed import Undisturbed
 from tests.servers import Server, start_valkey
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
 SITE = Path(__file__).parent / "site"
@@ -40,8 +41,6 @@ SHORT: dict[str, Any] = {
     "processes": 1,
     "threads": 1,
 }
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -222,15 +221,6 @@ class Laboratory:
             "PYTHONPATH": f"{SITE}{os.pathsep}{ROOT}",
             "PYTHONUNBUFFERED": "1",
         }
-
-
-def until(true: Callable[[], Found | None], *, within_s: float = 60.0) -> Found:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if found := true():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not so within {within_s:g} s")
 
 
 def alive(pid: int) -> bool:

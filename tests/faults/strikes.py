@@ -15,9 +15,10 @@ import redis
 import sqlalchemy as sa
 
 from store.models import Stack
-from tests.faults.laboratory import Found, Laboratory, Training, until
+from tests.faults.laboratory import Laboratory, Training
 from tests.faults.requests import LONG, a_request
 from tests.servers import start_postgres
+from tests.waiting import Found, until
 
 
 def a_victim(lab: Laboratory, struck: set[int], *, within_s: float = 60.0) -> Training:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.faults.laboratory import Laboratory, until
+from tests.faults.laboratory import Laboratory
 from tests.faults.requests import a_request
 from tests.faults.rounds import rounds
 from tests.faults.strikes import (
@@ -21,6 +21,7 @@ from tests.faults.strikes import (
     start_broker,
     workers_that_wait,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from store.models import SUCCEEDED, Experiment, Stack
-from tests.faults.laboratory import Laboratory, Training, until
+from tests.faults.laboratory import Laboratory, Training
 from tests.faults.ledger import Entry
 from tests.faults.requests import a_request
 from tests.faults.rounds import rounds
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

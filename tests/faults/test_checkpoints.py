@@ -11,10 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from store.models import CheckpointChunk
-from tests.faults.laboratory import Laboratory, Training, until
+from tests.faults.laboratory import Laboratory, Training
 from tests.faults.requests import a_request
 from tests.faults.rounds import rounds
 from tests.faults.strikes import frozen
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

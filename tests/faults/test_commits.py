@@ -8,11 +8,12 @@ import pytest
 import sqlalchemy as sa
 
 from store.settings import Settings
-from tests.faults.laboratory import Laboratory, until
+from tests.faults.laboratory import Laboratory
 from tests.faults.requests import a_request
 from tests.faults.rounds import rounds
 from tests.faults.wire import Wire
 from tests.system.programs import client_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,12 @@ from functools import partial
 
 import pytest
 
-from tests.faults.laboratory import Laboratory, until
+from tests.faults.laboratory import Laboratory
 from tests.faults.ledger import Entry
 from tests.faults.requests import LONG, a_request
 from tests.faults.rounds import CHAOS, rounds
 from tests.faults.strikes import postgres_away, restart_postgres, terminate_backend
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("running_lab", ["postgres"], indirect=True)]
 

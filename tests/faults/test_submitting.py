@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from store.models import Experiment
-from tests.faults.laboratory import Laboratory, until
+from tests.faults.laboratory import Laboratory
 from tests.faults.ledger import Entry
 from tests.faults.requests import a_request
 from tests.faults.rounds import rounds
 from tests.faults.strikes import kill_api
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -20,13 +20,14 @@ from store.database import Database
 from store.migrate import upgrade
 from store.settings import Settings
 from tests.conftest import started
-from tests.faults.laboratory import SHORT, Laboratory, Training, until
+from tests.faults.laboratory import SHORT, Laboratory, Training
 from tests.faults.requests import LONG, a_request
 from tests.faults.rounds import rounds
 from tests.faults.strikes import at_work_until, recovery_s
 from tests.faults.undisturbed import Undisturbed
 from tests.servers import start_postgres, start_valkey
 from tests.store.builders import claimed, expired, run_out, submitted
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.slow,

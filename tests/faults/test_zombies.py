@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from store.models import TERMINAL, Stack, Transition
-from tests.faults.laboratory import Laboratory, until
+from tests.faults.laboratory import Laboratory
 from tests.faults.requests import LONG, a_request
 from tests.faults.rounds import rounds
 from tests.faults.strikes import frozen, kill_worker
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lab.errors import LeaseLost
@@ -26,6 +26,7 @@ from tests.store.builders import (
     submitted,
     trail,
 )
+from tests.waiting import until
 
 
 def test_each_stack_is_claimed_once_by_any_number_of_claimers(database: Database) -> None:
@@ -147,10 +148,16 @@ def test_a_cancel_ends_what_was_queued_while_it_waited(
         with postgres_database.writing() as session:
             retries.retry(session, experiment.id)
             cancelling = pool.submit(cancel)
-            time.sleep(0.5)
+            until(lambda: waits_for_a_lock(postgres_database))
         cancelling.result()
 
     assert state_of(postgres_database, experiment) == "cancelled"
+
+
+def waits_for_a_lock(database: Database) -> bool:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with database.reading() as session:
+        return session.execute(sa.text(waiting)).first() is not None
 
 
 def test_a_sweeper_passes_over_a_stack_that_its_worker_is_writing_to(postgres_database: Database) -> None:

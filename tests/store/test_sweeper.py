@@ -24,6 +24,7 @@ from store.queue import Hints
 from store.settings import Settings
 from store.sweeper import Swept, Uptime, sweep
 from tests.store.builders import claimed, in_stacks, submitted
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -125,13 +126,6 @@ def a_sweeper(settings: Settings, log: Path, **more: str) -> Iterator[subprocess
     finally:
         process.kill()
         process.wait()
-
-
-def until(condition: Any, timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
 
 
 def test_the_process_sweeps_through_a_dead_broker_and_stops_when_told(database: Database, tmp_path: Path) -> None:

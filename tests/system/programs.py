@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -59,15 +58,6 @@ def running(settings: Settings, *modules: str) -> Iterator[list[subprocess.Popen
                 program.terminate()
             for program in programs:
                 program.wait(timeout=60)
-
-
-def until(true: Callable[[], Any], *, within_s: float = 60.0) -> Any:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if found := true():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not so within {within_s} s")
 
 
 def ended(client: FlaskClient, experiment_id: str) -> dict[str, Any] | None:

@@ -20,8 +20,8 @@ from tests.system.programs import (
     running,
     submitted,
     training_process,
-    until,
 )
+from tests.waiting import until
 
 
 def poison(kind: int) -> dict[str, Any]:

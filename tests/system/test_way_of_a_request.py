@@ -19,8 +19,8 @@ from tests.system.programs import (
     running,
     submitted,
     training_process,
-    until,
 )
+from tests.waiting import until
 
 
 def test_a_request_becomes_numbers_in_sql(short: Settings) -> None:

@@ -19,7 +19,8 @@ from store.database import Database
 from store.models import Stack
 from store.settings import Settings
 from tests.builders import a_spec
-from tests.worker.workplaces import QUICK, rows, submitted, until
+from tests.waiting import until
+from tests.worker.workplaces import QUICK, rows, submitted
 from worker.app import WORKER_ID, ask_to_yield
 
 

@@ -26,7 +26,8 @@ from store.database import Database, database_now
 from store.leases import Claim, RanOn
 from store.models import CheckpointChunk, Measurement, Stack
 from tests.builders import a_spec
-from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted, until
+from tests.waiting import until
+from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted
 from worker import training
 from worker.checkpoints import conditions, engine_digest
 from worker.engine import StackTraining

@@ -15,7 +15,8 @@ from store.database import CommitUnknown, Database
 from store.models import Curve, Stack
 from tests.builders import a_spec
 from tests.outages import Outage, outage, read_only
-from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted, until
+from tests.waiting import until
+from tests.worker.workplaces import QUICK, a_workplace, numbers, rows, submitted
 from worker import recording
 from worker.attempt import is_out_of_reach
 from worker.training import train_next

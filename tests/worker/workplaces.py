@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -55,10 +53,3 @@ def numbers(database: Database, experiment_id: str) -> dict[str, list[tuple[Any,
         ended = sa.select(*of_run, *outcomes).join(Arm, Arm.id == Run.arm_id).where(of).order_by(*of_run)
         found["runs"] = session.execute(ended).all()
     return {name: [tuple(row) for row in rows] for name, rows in found.items()}
-
-
-def until(true: Callable[[], Any], *, within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, f"not so within {within_s} s"
-        time.sleep(0.02)
