@@ -1,4 +1,6 @@
-"""The page of docs/chaos.md, from the list that `make chaos` keeps: `python -m tests.faults.table docs/chaos.md`."""
+"""The page of docs/chaos.md, from the list that `make chaos` keeps: `python -m tests.faults.table docs/chaos.md`. What
+stands there under `## By hand` stays.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ has done so far. This one is of {days}, on {cores} cores ({machine}, Python {pyt
 
 **{n_passed} of {n_planned} parts were run and are green.** {red}{rest}
 
-## The eight numbers
+{by_hand}## The eight numbers
 
 They count experiments and stacks for which the promise was broken, by a client's own book of every 202: without a row;
 not ended in time; not asked for; ended other than once; without all numbers; counted though not succeeded; with other
@@ -41,8 +43,11 @@ _PARTS = """
 """
 
 
-def page(lines: Sequence[dict[str, Any]], planned: Sequence[str]) -> str:
-    """`planned` are all parts, `lines` is the list so far."""
+_BY_HAND = "## By hand\n"
+
+
+def page(lines: Sequence[dict[str, Any]], planned: Sequence[str], before: str) -> str:
+    """`planned` are all parts, `lines` is the list so far, `before` is the page as it was, or empty."""
     passed, failed = set(chaos.parts(lines, "passed")) & set(planned), chaos.parts(lines, "failed")
     days = [datetime.fromtimestamp(line["at"], UTC).date().isoformat() for line in lines if "at" in line]
     head = _HEAD.format(
@@ -54,10 +59,16 @@ def page(lines: Sequence[dict[str, Any]], planned: Sequence[str]) -> str:
         n_planned=len(planned),
         red=f"{len(failed)} times a part was red: {_named(failed)}." if failed else "None was ever red.",
         rest="" if len(passed) == len(planned) else " The rest was not run; the second table says what.",
+        by_hand=_by_hand(before),
         lease_s=SHORT["lease_s"],
         heartbeat_s=SHORT["heartbeat_s"],
     )
     return head + _faults(lines) + _PARTS + _rounds(planned, passed)
+
+
+def _by_hand(page: str) -> str:
+    _, heading, below = page.partition(_BY_HAND)
+    return heading and heading + below.partition("\n## ")[0] + "\n"
 
 
 def _faults(lines: Iterable[dict[str, Any]]) -> str:
@@ -110,4 +121,5 @@ def _planned() -> list[str]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(chaos.read(), _planned()))
+    path = Path(sys.argv[1])
+    path.write_text(page(chaos.read(), _planned(), path.read_text() if path.exists() else ""))

@@ -13,6 +13,7 @@ from lab.catalog.datasets import DATASETS
 from lab.limits import Limits
 from service import create_app
 from store.settings import PREFIX, Settings
+from tests.faults.table import page
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -91,6 +92,18 @@ def test_every_path_the_readme_names_is_served(settings: Settings) -> None:
 
     assert named
     assert sorted(named - rules) == []
+
+
+def test_what_is_written_by_hand_on_the_page_of_make_chaos_outlives_its_next_writing() -> None:
+    by_hand = "## By hand\n\nBoth were the tests' fault.\n\n"
+
+    first = page([], ["a part"], "")
+    head, below = first.split("## The eight numbers")
+    second = page([], ["a part", "another"], f"{head}{by_hand}## The eight numbers{below}")
+
+    assert "By hand" not in first
+    assert second == page([], ["a part", "another"], "").replace("## The eight", by_hand + "## The eight")
+    assert page([], ["a part", "another"], second) == second
 
 
 def test_the_changelog_has_a_place_for_what_comes_next() -> None:
