@@ -19,7 +19,9 @@ MOST_MISSING = 0.1
 """Share of pairs that may lack a member before a comparison says nothing."""
 
 FEWEST = 5
-"""Networks below which nothing is said to be so, and nothing to be equal: four of them agree by chance too often."""
+"""Networks, or pairs of them, that a verdict takes. Of fewer nothing is called different and nothing equal: four agree
+by chance too often.
+"""
 
 _TOO_LARGE = "too large for a mean and an interval"
 _LARGEST_EXPONENT = math.log(np.finfo(np.float64).max)
@@ -43,9 +45,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An arm minus its baseline, over the pairs that have both members. `p_holm` is adjusted over all arms.
+    """An arm minus its baseline, over the `n` replicates at which both have a value. `p_holm` is `p` adjusted over all
+    arms.
 
-    `missing` are pairs without, but for those that were cancelled, which `note` names.
+    `missing` counts the other replicates, but for those at which a cancel alone is why: `note` names these.
     """
 
     n: int

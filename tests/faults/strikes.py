@@ -35,7 +35,9 @@ def a_victim(lab: Laboratory, struck: set[int], *, within_s: float = 60.0) -> Tr
 
 
 def at_work_until(lab: Laboratory, true: Callable[[], Found | None], *, within_s: float = 60.0) -> Found:
-    """As `until`, with more to do where all has been done: it may end between two looks."""
+    """As `until`, but whenever every experiment has ended, one more is submitted. So it can wait for a training, which
+    may begin and end between two looks.
+    """
 
     def found() -> Found | None:
         if not lab.open():
