@@ -167,7 +167,8 @@ _AFTER_PARTS = (
         direction="above",
         sesoi=0.02,
         explanation="Units that die in spite of the norm do not show that it does nothing: it keeps what goes into the "
-        "next layer at one scale, so the same steps can do less harm.",
+        "next layer at one scale, so the same steps can do less harm. At this rate a network without it may diverge: "
+        "its pair then has no value.",
         would_change="A learning rate at which few units die without it.",
         figure="rates/dead_fraction",
         samples=lambda evidence: _spared(evidence, "batch_after"),
@@ -225,9 +226,9 @@ _PARTS = (
         effect="The share that died without batch norm minus that with it, in pairs of equal seeds.",
         direction="above",
         sesoi=0.02,
-        explanation="Where no unit dies without the norm either, as at the lowest of these rates, the norm has removed "
-        "nothing.",
-        would_change="A learning rate at which no unit dies.",
+        explanation="Where few units die without the norm either, as at the lower two of these rates, it has little to "
+        "remove. At the highest a network without it may diverge: its pair then has no value.",
+        would_change="A learning rate at which few units die without it.",
         figure="rates/dead_fraction",
         samples=lambda evidence: _spared(evidence, "batch"),
     ),
