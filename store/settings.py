@@ -77,6 +77,8 @@ class Settings:
     """What every attempt at a stack may take, and more the more the stack costs."""
     slowest_flops: float = _setting(1e8, POSITIVE)
     """Operations a second below which a training is taken to hang. A CPU's core does some thousand million."""
+    pulse: str = _setting("", TEXT)
+    """A file that sweeper and worker touch at every round in which all is well: a health check looks at its age."""
     max_body_bytes: int = _setting(64 * 1024, COUNT)
     max_page: int = _setting(200, COUNT)
     max_streams: int = _setting(64, COUNT)

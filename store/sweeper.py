@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from lab.errors import Unavailable
-from store import deletions, leases, logs
+from store import deletions, leases, logs, pulse
 from store.database import Database, database_now
 from store.models import CANCELLED, FAILED, QUEUED, RUNNING, Stack
 from store.queue import MOST, Hints
@@ -82,6 +82,8 @@ def run(database: Database, settings: Settings, hints: Hints, *, stop: threading
         else:
             if swept != Swept():
                 _log.info("swept", **asdict(swept))
+            if settings.pulse:
+                pulse.beat(settings.pulse, database, hints)
         stop.wait(settings.sweep_s)
 
 

@@ -7,6 +7,7 @@ from store.settings import InvalidSettings
 from worker import allocation
 from worker.app import app, settings
 from worker.machine import device_name, processes
+from worker.pulse import Pulse
 
 try:
     # A device that is not there is said now, not at every hint.
@@ -17,6 +18,8 @@ except InvalidSettings as error:
 # The training processes inherit it. Whoever starts the worker may know better.
 for name, value in allocation.KEEP.items():
     os.environ.setdefault(name, value)
+if settings.pulse:
+    app.steps["consumer"].add(Pulse)
 app.worker_main(
     [
         "worker",

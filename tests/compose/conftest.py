@@ -38,6 +38,11 @@ class Composed:
             check=False,
         )
 
+    def health(self) -> dict[str, str]:
+        """Of every service that runs, as its check has it; each has one container here."""
+        shown = self.run("ps", "--format", "{{.Service}} {{.Health}}").stdout
+        return {service: health for service, _, health in (line.partition(" ") for line in shown.splitlines())}
+
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
@@ -64,6 +69,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
         yield lab
     finally:
         lab.run("down", "--volumes", "--timeout", "5")
+
+
+@pytest.fixture(scope="session")
+def token_file(lab: Composed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an admin's token, made as the README says."""
+    made = lab.run("exec", "--no-TTY", "service", "actlab", "token", "create", "me", "--scope", "admin")
+    assert made.returncode == 0, made.stderr
+    path = tmp_path_factory.mktemp("token") / "me.token"
+    path.write_text(made.stdout)
+    path.chmod(0o600)
+    return path
 
 
 def _checked_out(folder: Path) -> Path:

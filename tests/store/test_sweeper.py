@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from store.models import Stack
 from store.queue import Hints
 from store.settings import Settings
 from store.sweeper import Swept, Uptime, sweep
+from tests.servers import Server
 from tests.store.builders import claimed, in_stacks, submitted
 from tests.waiting import until
 
@@ -163,3 +165,22 @@ def test_the_process_outlives_a_database_that_is_away(sqlite_url: str, valkey_ur
         back = Database.connect(away.database_url)
         until(lambda: states(back) == ["queued"])
         back.close()
+
+
+def test_its_pulse_beats_with_every_sweep_and_not_without_the_broker(
+    settings: Settings, own_valkey: Server, tmp_path: Path
+) -> None:
+    pulse = tmp_path / "pulse"
+    own = replace(settings, broker_url=own_valkey.url)
+
+    with a_sweeper(own, tmp_path / "log", ACTLAB_PULSE=str(pulse)):
+        for _ in range(3):
+            until(pulse.exists)
+            pulse.unlink()
+        own_valkey.process.kill()
+        own_valkey.process.wait()
+        time.sleep(1)
+        pulse.unlink(missing_ok=True)
+        time.sleep(1)
+
+        assert not pulse.exists()
