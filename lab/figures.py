@@ -170,14 +170,16 @@ def _translucent(colour: str) -> str:
 
 
 def _figure(data: list[Figure], title: str, x_axis: Figure, y_title: str, *, logarithmic: bool = False) -> Figure:
-    y_axis: Figure = {"title": {"text": y_title}, "automargin": True}
+    y_axis: Figure = {"title": {"text": y_title, "standoff": 10}, "automargin": True}
     if logarithmic:
-        y_axis |= {"type": "log", "exponentformat": "power"}
+        # Plotly writes powers a quarter larger than other ticks.
+        y_axis |= {"type": "log", "exponentformat": "power", "tickfont": {"size": 10}}
     layout = {
         "title": {"text": title, "x": 0, "xref": "paper"},
         "xaxis": x_axis | {"automargin": True},
         "yaxis": y_axis,
-        "legend": {"orientation": "h", "y": -0.25},
+        # Of the whole figure: below the axis, however low the figure and however many the legend's rows.
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
         "margin": {"t": 50, "r": 20},
         "hovermode": "closest",
     }

@@ -15,12 +15,18 @@ from tests.builders import a_spec
 from tests.service.conftest import close
 from tests.service.recorded import trained
 
+COVERED = """[...document.querySelectorAll(".js-plotly-plot")].filter((drawn) => {
+  const [legend, title] = [".legend", ".xtitle"].map((part) => drawn.querySelector(part)?.getBoundingClientRect());
+  return legend && legend.top < title.bottom;
+}).length"""
+
 
 @pytest.mark.parametrize("width", [1200, 400])
 def test_the_report_draws_every_figure_and_fetches_nothing(
     browser: Browser, sqlite_database: Database, settings: Settings, tmp_path: Path, width: int
 ) -> None:
-    experiment_id = trained(sqlite_database, a_spec("relu", "tanh", "leaky_relu"))
+    nine = a_spec("relu", "tanh", "leaky_relu", sweep=(("network.depth", (1, 2, 3)),))
+    experiment_id = trained(sqlite_database, nine)
     app = create_app(replace(settings, database_url=sqlite_database.url))
     page_file = tmp_path / "report.html"
     page_file.write_bytes(app.test_client().get(f"/v1/experiments/{experiment_id}/report").data)
@@ -38,6 +44,8 @@ def test_the_report_draws_every_figure_and_fetches_nothing(
     assert complaints == []
     assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
     assert page.locator(".js-plotly-plot").count() == 5
+    # No legend lies on the name of the axis, however many rows it has.
+    assert page.evaluate(COVERED) == 0
     # Nothing sticks out sideways: what is too wide scrolls within its own box.
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     page.close()
