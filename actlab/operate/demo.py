@@ -40,9 +40,6 @@ QUESTION: dict[str, Any] = {
 QUICK: dict[str, Any] = {**QUESTION, "network": {"depth": 3, "width": 16}, "training": {"epochs": 2}, "replicates": 2}
 
 
-HE = ("--epochs", "20", "--replicates", "5", "--initialization", "he_normal")
-
-
 class DemoFailed(CannotStart):
     """The demo's experiment did not succeed."""
 
@@ -84,8 +81,20 @@ def _ask(place: Place, wish: StopWish, question: Json, workers: int | None) -> N
         click.echo(f"\nThe report is in {report}")
     reopened = command("up", "--data", os.path.relpath(place.folder))
     click.echo(f"The demo's lab has stopped. To reopen it with what it found: {reopened}")
-    again = command("run", "--activations", ",".join(question["activations"]), "--depth", "6", *HE)
-    click.echo(f"Then, to ask the same from an initialization that keeps ReLU's gradients: {again}")
+    click.echo(f"Then, to ask the same from an initialization that keeps ReLU's gradients: {_from_he(question)}")
+
+
+def _from_he(question: Json) -> str:
+    """The command that asks the question of networks with He's initialization."""
+    options = {
+        "--activations": ",".join(question["activations"]),
+        "--depth": question["network"]["depth"],
+        "--width": question["network"]["width"],
+        "--initialization": "he_normal",
+        "--epochs": question["training"]["epochs"],
+        "--replicates": question["replicates"],
+    }
+    return command("run", *(str(word) for option in options.items() for word in option))
 
 
 def _check_ours(folder: Path) -> None:

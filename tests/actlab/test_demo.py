@@ -30,12 +30,12 @@ def test_the_demo_answers_and_can_be_asked_again(tmp_path: Path) -> None:
     assert process.returncode == 0, err
     assert "12 of 12 runs done" in err
     assert "initialization pytorch" in out
-    assert "he_normal" in out
     for column in ("test accuracy", "dead at", "step 0", "the end", "gradient", "ratio", "mean", "activation"):
         assert column in out
     assert "mean test accuracy" in out
     assert f"The report is in {data / 'report.html'}" in out
     assert f"actlab up --data {os.path.relpath(data)}" in out
+    assert "--depth 3 --width 16 --initialization he_normal --epochs 2 --replicates 2" in out
     assert "relu" in (data / "report.html").read_text(encoding="utf-8")
 
 
