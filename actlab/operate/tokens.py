@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -17,10 +16,15 @@ from actlab.operate.processes import check_parts
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+# What keeps tokens.
+_PARTS = ("store", "sqlalchemy")
+
 
 def create(name: str, scopes: Sequence[str], *, days: int | None, out: Path | None, data: Path | None) -> None:
     """Prints the token, and only that, on standard output, or writes it to a new file of its owner's alone."""
-    tokens = _tokens()
+    check_parts(_PARTS)
+    from store import tokens
+
     with _kept(out) as file, _writing(data) as session:
         text = tokens.create(session, name, scopes, days=days)
         if file is not None:
@@ -50,7 +54,9 @@ def _kept(path: Path | None) -> Iterator[IO[str] | None]:
 
 
 def list_tokens(*, data: Path | None) -> None:
-    tokens = _tokens()
+    check_parts(_PARTS)
+    from store import tokens
+
     with _writing(data) as session:
         for token in tokens.list_tokens(session):
             ends = f"expires {token.expires_at:%Y-%m-%d %H:%M} UTC" if token.expires_at else "does not expire"
@@ -59,18 +65,12 @@ def list_tokens(*, data: Path | None) -> None:
 
 
 def revoke(name: str, *, data: Path | None) -> None:
-    tokens = _tokens()
+    check_parts(_PARTS)
+    from store import tokens
+
     with _writing(data) as session:
         tokens.revoke(session, name)
     click.echo(f"Token {name!r} is revoked; within 5 seconds no API process takes it any more.")
-
-
-def _tokens() -> ModuleType:
-    """What keeps them. Raises CannotStart where this installation is the client only."""
-    check_parts(("store", "sqlalchemy"))
-    from store import tokens
-
-    return tokens
 
 
 @contextmanager
