@@ -32,7 +32,7 @@ from service.rendered import Rendered
 from service.watch import Watch
 from store.database import Database
 from store.queue import Hints
-from store.settings import TOKENS, Settings
+from store.settings import Settings
 from store.versions import Versions
 
 
@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> Flask:
         "OPENAPI_URL_PREFIX": "/",
         "MAX_CONTENT_LENGTH": settings.max_body_bytes,
     }
-    if settings.auth == TOKENS:
+    if settings.asks_for_tokens:
         app.config["API_SPEC_OPTIONS"] = {"security": [{BEARER: []}]}
     database = Database.connect(settings.database_url)
     counts = Counts()

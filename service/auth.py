@@ -15,7 +15,6 @@ from lab.plan import Plan
 from service.parts import parts
 from store import quotas, submissions, tokens
 from store.database import Database
-from store.settings import TOKENS
 from store.tokens import ADMIN, LOCAL, READ, SUBMIT, Bearer
 
 # Whether the service lives, the pages with their own files, and the document that describes the API: no data of a lab.
@@ -66,13 +65,13 @@ def register(app: Flask, database: Database) -> None:
 
     def admit() -> None:
         g.bearer = _LOCAL
-        if parts().settings.auth == TOKENS and not is_open(request.endpoint):
+        if parts().settings.asks_for_tokens and not is_open(request.endpoint):
             g.bearer = _authenticated(bearers)
             _check_scope(g.bearer)
             _check_owner(g.bearer)
 
     def seal(response: Response) -> Response:
-        asks = parts().settings.auth == TOKENS and not is_open(request.endpoint)
+        asks = parts().settings.asks_for_tokens and not is_open(request.endpoint)
         return keep_nowhere(response) if asks else response
 
     app.before_request(admit)
@@ -112,14 +111,14 @@ def foresee_quotas(session: Session, planned: Plan, key: str | None) -> None:
     this key already is not added. Raises QuotaReached.
     """
     settings, owner = parts().settings, bearer().name
-    if settings.auth == TOKENS and (key is None or submissions.find_by_key(session, owner, key) is None):
+    if settings.asks_for_tokens and (key is None or submissions.find_by_key(session, owner, key) is None):
         quotas.foresee(session, owner, settings.quotas, runs=planned.n_runs, cost=planned.cost_flops)
 
 
 def check_quotas(session: Session) -> None:
     """After what was asked for has been added, in the same transaction. Raises QuotaReached."""
     settings = parts().settings
-    if settings.auth == TOKENS:
+    if settings.asks_for_tokens:
         quotas.check(session, bearer().name, settings.quotas)
 
 

@@ -17,7 +17,6 @@ from service import guards
 from service.auth import keep_nowhere, remembered
 from service.experiments import answered, shown
 from service.parts import Parts, parts
-from store.settings import TOKENS
 from store.tokens import READ
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Polls:
         self._app, self._behind = app, behind
         with app.app_context():
             self._parts: Parts = parts()
-        self._asks = self._parts.settings.auth == TOKENS
+        self._asks = self._parts.settings.asks_for_tokens
         self._hosts = guards.hosts(self._parts.settings)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

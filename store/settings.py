@@ -99,9 +99,13 @@ class Settings:
         return Quotas(self.quota_runs, self.quota_cost, self.quota_experiments_per_minute)
 
     @property
+    def asks_for_tokens(self) -> bool:
+        return self.auth == TOKENS
+
+    @property
     def guarded(self) -> bool:
         """Whether the API may listen where others reach it."""
-        return self.auth == TOKENS or self.trust_network
+        return self.asks_for_tokens or self.trust_network
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:

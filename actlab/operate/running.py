@@ -70,7 +70,7 @@ def running_lab(place: Place, *, host: str, port: int, workers: int | None, wish
             supervisor.start(processes.WORKER)
             _wait(supervisor, wish, lambda: _ready(url), "api", place)
             supervisor.steady = True
-            yield RunningLab(url, supervisor, asks_for_tokens=settings.auth == "tokens")
+            yield RunningLab(url, supervisor, asks_for_tokens=settings.asks_for_tokens)
 
 
 @contextmanager
