@@ -41,10 +41,15 @@ def sqlite_client(sqlite_app: Flask) -> FlaskClient:
     return sqlite_app.test_client()
 
 
+def database_of(app: Flask) -> Database:
+    with app.app_context():
+        return parts().database
+
+
 def close(app: Flask) -> None:
     with app.app_context():
         parts().watch.closing.set()
-        parts().database.close()
+    database_of(app).close()
 
 
 @pytest.fixture

@@ -11,12 +11,11 @@ from flask.testing import FlaskClient
 
 from service import create_app
 from service.auth import Bearers, is_open
-from service.parts import parts
 from store import tokens
 from store.database import Database, database_now
 from store.models import Experiment, Token
 from store.settings import Settings
-from tests.service.conftest import close
+from tests.service.conftest import close, database_of
 from tests.service.hostile import HOSTILE, Hostile
 
 ASKED = {"activations": ["relu", "tanh"], "replicates": 1}
@@ -35,11 +34,6 @@ def a_token(database: Database, name: str, *scopes: str, days: int | None = None
     with database.writing() as session:
         text = tokens.create(session, name, scopes or ("read", "submit"), days=days)
     return {"Authorization": f"Bearer {text}"}
-
-
-def database_of(app: Flask) -> Database:
-    with app.app_context():
-        return parts().database
 
 
 def asked(client: FlaskClient, token: dict[str, str]) -> str:

@@ -14,6 +14,7 @@ from store.database import Database
 from tests.builders import a_spec
 from tests.commits import answers_lost, first
 from tests.outages import Outage, outage, read_only
+from tests.service.conftest import database_of
 from tests.service.recorded import failed, submitted, trained
 
 XOR = DatasetSpec("xor", (("n_test", 50), ("n_train", 100), ("noise", 0.0)))
@@ -125,10 +126,7 @@ def test_the_same_key_with_another_request_is_refused(other: dict[str, Any], cli
 def test_a_202_is_given_where_the_commit_was_done_though_its_answer_was_lost(
     app: Flask, client: FlaskClient, key: str | None
 ) -> None:
-    with app.app_context():
-        database = parts().database
-
-    with answers_lost(database, first) as broken:
+    with answers_lost(database_of(app), first) as broken:
         answer = _ask(client, key)
 
     found = client.get("/v1/experiments").get_json()["items"]
@@ -138,10 +136,7 @@ def test_a_202_is_given_where_the_commit_was_done_though_its_answer_was_lost(
 
 
 def test_no_202_is_given_where_the_commit_was_not_done(app: Flask, client: FlaskClient) -> None:
-    with app.app_context():
-        database = parts().database
-
-    with answers_lost(database, first, kept=False):
+    with answers_lost(database_of(app), first, kept=False):
         answer = _ask(client, "key-1")
 
     assert answer.status_code == 503
@@ -155,11 +150,9 @@ def test_no_202_is_given_where_the_commit_was_not_done(app: Flask, client: Flask
 def test_while_nothing_can_be_written_the_answer_is_503_and_nothing_is_kept(
     app: Flask, client: FlaskClient, outage: Outage
 ) -> None:
-    with app.app_context():
-        database = parts().database
     _ask(client, name="before")
 
-    with outage(database):
+    with outage(database_of(app)):
         answers = [_ask(client, "key-1", name=f"during, {i}", replicates=1000) for i in range(2)]
     after = _ask(client, "key-1", name="after")
 
@@ -232,8 +225,8 @@ def test_a_change_changes_the_etag(client: FlaskClient) -> None:
 def test_many_who_poll_cost_one_look_at_the_runs(client: FlaskClient, database: Database) -> None:
     path = f"/v1/experiments/{trained(database, a_spec())}"
     said: list[str] = []
-    with client.application.app_context():
-        sa.event.listen(parts().database.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    engine = database_of(client.application).engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *told: said.append(told[2]))
 
     answers = [client.get(path) for _ in range(3)]
     client.patch(path, json={"name": "Another"})

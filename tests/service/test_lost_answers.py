@@ -8,10 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service.parts import parts
-from store.database import Database
 from tests.builders import a_spec
 from tests.commits import answers_lost, first
+from tests.service.conftest import database_of
 from tests.service.recorded import failed, submitted, trained
 
 BEGUN = {"open": submitted, "failed": failed, "ended": trained}
@@ -22,11 +21,6 @@ REQUESTS: dict[str, tuple[str, str, str, Any, int, tuple[str, str]]] = {
     "replicates": ("ended", "POST", "/replicates", {"replicates": 3}, 202, ("state", "running")),
     "change": ("ended", "PATCH", "", {"name": "Depth"}, 200, ("name", "Depth")),
 }
-
-
-def database_of(app: Flask) -> Database:
-    with app.app_context():
-        return parts().database
 
 
 @pytest.mark.parametrize("kept", [True, False])
