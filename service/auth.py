@@ -106,13 +106,13 @@ def owner_filter() -> str | None:
     return None if bearer().may(ADMIN) else bearer().name
 
 
-def foresee_quotas(session: Session, planned: Plan, key: str | None) -> None:
-    """Before an experiment is added: spares the writing of one that `check_quotas` would refuse. One that is there by
-    this key already is not added. Raises QuotaReached.
+def check_quotas_before(session: Session, planned: Plan, key: str | None) -> None:
+    """Before an experiment is added: spares the writing of one that `check_quotas` would refuse. One that is on record
+    under this key is not added again, and so passes. Raises QuotaReached.
     """
     settings, owner = parts().settings, bearer().name
     if settings.asks_for_tokens and (key is None or submissions.find_by_key(session, owner, key) is None):
-        quotas.foresee(session, owner, settings.quotas, runs=planned.n_runs, cost=planned.cost_flops)
+        quotas.check_before(session, owner, settings.quotas, runs=planned.n_runs, cost=planned.cost_flops)
 
 
 def check_quotas(session: Session) -> None:

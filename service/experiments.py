@@ -14,7 +14,7 @@ from lab.forecast import Load, forecast
 from lab.plan import Plan, plan
 from lab.spec import ExperimentSpec, request_digest
 from service.answers import CancelledAnswer, DryRunAnswer, EventAnswer, ExperimentAnswer, page_of
-from service.auth import bearer, check_quotas, foresee_quotas, owner_filter
+from service.auth import bearer, check_quotas, check_quotas_before, owner_filter
 from service.blueprint import Blueprint
 from service.parts import limits, parts
 from service.query_strings import CancelQuery, ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
@@ -48,7 +48,7 @@ def submit(spec: ExperimentSpec, query: dict[str, Any], headers: dict[str, Any])
         return jsonify(DryRunAnswer().dump(_dry_run(spec, planned)))
 
     def write(session: Session) -> dict[str, Any]:
-        foresee_quotas(session, planned, key)
+        check_quotas_before(session, planned, key)
         experiment = submissions.submit(session, spec, planned, owner=bearer().name, idempotency_key=key)
         _check_same(experiment, spec, key)
         check_quotas(session)

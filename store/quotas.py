@@ -17,20 +17,28 @@ _WORK_ENDS_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """Of one token: runs and operations queued or running, and experiments asked for within a minute. What may be, or
-    what there is.
-    """
+    """What one token may have: runs and operations queued and running, and experiments asked for within a minute."""
 
     runs: int
     cost: int
     experiments_per_minute: int
 
 
-def foresee(session: Session, owner: str, quotas: Quotas, *, runs: int, cost: int) -> None:
-    """Raises QuotaReached where an experiment of so many runs would be more than `owner` may have: before it is
-    written, and without waiting for anybody. Whether it may be kept `check` decides.
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one token has: runs and operations queued and running, and experiments of the last minute."""
+
+    runs: int
+    cost: int
+    experiments: int
+
+
+def check_before(session: Session, owner: str, quotas: Quotas, *, runs: int, cost: int) -> None:
+    """Raises QuotaReached where one more experiment, of so many runs and operations, would be more than `owner` may
+    have: before it is written, and without waiting for anybody. Whether it may be kept `check` decides.
     """
-    _refuse_beyond(quotas, owner, _under_way(session, owner), Quotas(runs, cost, 1))
+    there = _usage(session, owner)
+    _refuse_beyond(quotas, owner=owner, usage=Usage(there.runs + runs, there.cost + cost, there.experiments + 1))
 
 
 def check(session: Session, owner: str, quotas: Quotas) -> None:
@@ -40,25 +48,22 @@ def check(session: Session, owner: str, quotas: Quotas) -> None:
     last one that fits. Whoever calls has all other locks already, and little left to do.
     """
     _wait_for_turn(session, owner)
-    _refuse_beyond(quotas, owner, _under_way(session, owner), Quotas(0, 0, 0))
+    _refuse_beyond(quotas, owner=owner, usage=_usage(session, owner))
 
 
-def _under_way(session: Session, owner: str) -> Quotas:
-    """What there is of all that is bounded."""
+def _usage(session: Session, owner: str) -> Usage:
     lately = (Experiment.owner == owner, Experiment.created_at > database_now(-_A_MINUTE_S))
     asked = sa.select(sa.func.count()).select_from(Experiment).where(*lately).scalar_subquery()
     open_work = (Stack.owner == owner, Stack.state.in_((QUEUED, RUNNING)))
     found = sa.select(sa.func.sum(Stack.n_runs), sa.func.sum(Stack.cost_flops), asked).where(*open_work)
-    return Quotas(*(int(n or 0) for n in session.execute(found).one()))
+    return Usage(*(int(n or 0) for n in session.execute(found).one()))
 
 
-def _refuse_beyond(quotas: Quotas, owner: str, there: Quotas, added: Quotas) -> None:
-    asked = there.experiments_per_minute + added.experiments_per_minute
-    if asked > quotas.experiments_per_minute:
+def _refuse_beyond(quotas: Quotas, *, owner: str, usage: Usage) -> None:
+    if usage.experiments > quotas.experiments_per_minute:
         allowed = f"{quotas.experiments_per_minute} experiments a minute (experiments_per_minute)"
-        raise QuotaReached(f"Token {owner!r} may ask for {allowed}; this would be {asked}.", _A_MINUTE_S)
-    runs, cost = there.runs + added.runs, there.cost + added.cost
-    for name, value, limit in (("runs", runs, quotas.runs), ("cost", cost, quotas.cost)):
+        raise QuotaReached(f"Token {owner!r} may ask for {allowed}; this would be {usage.experiments}.", _A_MINUTE_S)
+    for name, value, limit in (("runs", usage.runs, quotas.runs), ("cost", usage.cost, quotas.cost)):
         if value > limit:
             sentence = f"Token {owner!r} may have {limit} of {name} queued and running; this would be {value}."
             raise QuotaReached(sentence, _WORK_ENDS_S)
