@@ -57,7 +57,7 @@ def ask(given: dict[str, Any], claim: str) -> Any:
     known = _known(claim)
 
     def write(session: Session) -> tuple[dict[str, Any], int]:
-        progress = rounds.to_go_on_with(session, known, given["effort"], given["round"])
+        progress = rounds.to_go_on_with(session, known, effort=given["effort"], round_id=given["round"])
         asked = [
             submissions.submit(session, spec, plan(spec, limits()), owner=bearer().name)
             for spec in rounds.requests(known, progress)

@@ -105,7 +105,7 @@ def of_round(session: Session, claim: Claim, round_id: str) -> Progress:
     raise NotFound(f"There is no round {shown(round_id)} of {claim.name}.")
 
 
-def to_go_on_with(session: Session, claim: Claim, effort: Effort, round_id: str | None) -> Progress:
+def to_go_on_with(session: Session, claim: Claim, *, effort: Effort, round_id: str | None) -> Progress:
     """Of the round that is named; otherwise of the newest, and of a new one where there is none, or where nothing more
     will come of it. Who asks at the same moment waits for the end of this transaction. Raises NotFound.
     """
