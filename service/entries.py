@@ -9,7 +9,8 @@ import marshmallow as ma
 
 from lab.catalog.parameters import Parameter
 from lab.spec import ActivationSpec, DatasetSpec
-from service.fields import NOTHING, WITHOUT_NUL, Described, Field, Keys, OneOf, ParameterValue
+from service.allowed import Keys, OneOf
+from service.fields import NOTHING, WITHOUT_NUL, Described, Field, ParameterValue
 
 
 class Catalogued(Protocol):

@@ -7,7 +7,7 @@ decides is named (`Whole(1, "depth")`) and looked up in the limits of the app th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any
 
 import marshmallow as ma
 
@@ -15,28 +15,13 @@ from lab.catalog.parameters import Choice as ChoiceParameter
 from lab.catalog.parameters import Number, Parameter
 from lab.catalog.parameters import Whole as WholeParameter
 from lab.errors import InvalidRequest
+from service.allowed import OneOf
 from service.parts import limits
 
 Described = dict[str, Any]
 
 WITHOUT_NUL = r"^[^\u0000]*$"
 """Text that can be kept, in a document's own words."""
-
-
-class OneOf(str):
-    """What is allowed, where a few names are; `known` are those that may have been meant."""
-
-    known: tuple[str, ...]
-
-    def __new__(cls, names: Iterable[str], *, more: str = "", elsewhere: Iterable[str] = ()) -> Self:
-        names = tuple(names)
-        self = super().__new__(cls, "one of " + ", ".join(names) + more)
-        self.known = (*names, *elsewhere)
-        return self
-
-
-class Keys(OneOf):
-    """The same, where it is the name of a key that is wrong and not its value."""
 
 
 class Field(ma.fields.Field[Any]):

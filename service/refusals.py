@@ -12,7 +12,8 @@ import marshmallow as ma
 from marshmallow.exceptions import SCHEMA
 
 from lab.errors import FieldError, InvalidRequest
-from service.fields import Keys, OneOf, given_value
+from service.allowed import Keys, OneOf
+from service.fields import given_value
 
 WHOLE = "body"
 """The name of the field where the request as a whole is wrong."""

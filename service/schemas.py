@@ -23,8 +23,9 @@ from lab.spec import (
     TrainingSpec,
     with_value,
 )
+from service.allowed import Keys
 from service.entries import Baseline, Entry
-from service.fields import Choice, Flag, Keys, ListOf, NotNegative, Real, RealOrNull, Text, Whole
+from service.fields import Choice, Flag, ListOf, NotNegative, Real, RealOrNull, Text, Whole
 from service.sweep import LENGTHS, Sweep
 
 

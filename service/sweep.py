@@ -9,8 +9,9 @@ import marshmallow as ma
 
 from lab.catalog.datasets import DATASETS
 from lab.spec import DatasetSpec
+from service.allowed import Keys
 from service.entries import dataset_entry
-from service.fields import Described, Field, Keys, ListOf, ParameterValue, given_value
+from service.fields import Described, Field, ListOf, ParameterValue, given_value
 
 LENGTHS = ("training.steps", "training.epochs")
 
