@@ -230,13 +230,15 @@ def _missing(arms: Mapping[int, ArmSummary]) -> list[str]:
     said = [f"{arm.diverged} of {arm.name} diverged" for arm in arms.values() if arm.diverged]
     said += [f"{arm.failed} of {arm.name} failed" for arm in arms.values() if arm.failed]
     cancelled = [arm for arm in arms.values() if arm.cancelled]
-    said += [f"{len(arm.cancelled)} of {arm.name} were cancelled ({_replicates(arm)})" for arm in cancelled]
+    said += [_told_cancelled(arm) for arm in cancelled]
     told = [f"Not in the means: {_listed(said)}."] if said else []
     return [*told, _CANCELLED] if cancelled else told
 
 
-def _replicates(arm: ArmSummary) -> str:
-    return f"replicate{'s' if len(arm.cancelled) > 1 else ''} {spans(arm.cancelled)}"
+def _told_cancelled(arm: ArmSummary) -> str:
+    n = len(arm.cancelled)
+    were, replicates = ("was", "replicate") if n == 1 else ("were", "replicates")
+    return f"{n} of {arm.name} {were} cancelled ({replicates} {spans(arm.cancelled)})"
 
 
 def _share(value: float | None) -> str:

@@ -120,7 +120,7 @@ def test_what_did_not_finish_is_never_left_out() -> None:
 def test_what_was_cancelled_is_named_and_what_is_complete_counts() -> None:
     said = say(an_arm("relu", cancelled=(2,)), an_arm("tanh", cancelled=(2, 5, 6, 7)))
 
-    assert "Not in the means: 1 of relu were cancelled (replicate 2) and 4 of tanh" in said
+    assert "Not in the means: 1 of relu was cancelled (replicate 2) and 4 of tanh were cancelled" in said
     assert "(replicates 2, 5 to 7)" in said
     assert "What was cancelled does not count; pairs with both members do. A retry trains the rest." in said
 
