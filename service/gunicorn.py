@@ -45,9 +45,6 @@ control_socket_disable = True
 accesslog = None
 
 
-# Made and not given back, until it is looked what of them is garbage.
-_OBJECTS = 50_000
-
 # Each process leaves its counts where the others read them. The package looks for the folder when it is imported, which
 # it has been by now.
 os.environ[metrics.FOLDER] = tempfile.mkdtemp(prefix="actlab-metrics-")
@@ -78,9 +75,9 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Streams end as soon as the process is told to: their readers go on with the next one."""
-    # A page of rows is thousands of objects, none of them garbage: with Python's own 700 they were looked through again
-    # and again, for a third of what an answer took.
-    gc.set_threshold(_OBJECTS)
+    # So many new objects set off a search for garbage. A page of rows is thousands of objects, none of them garbage: at
+    # Python's own threshold, 700, a third of the time of an answer went into searching them again and again.
+    gc.set_threshold(50_000)
     with worker.wsgi.app_context():
         watch = parts().watch
 
