@@ -26,8 +26,10 @@ Row = Sequence[Any]
 Recorded = Measurement | Curve | UnitChange
 """What a run leaves at a recorded step."""
 
-# Runs that are looked up at once, and those of them whose rows are, where they do not lie together.
-_RUNS, _SCATTERED = 1000, 20
+# Runs that one query looks up.
+_RUNS = 1000
+# Runs whose rows one query reads where their ids have gaps; where they have none it reads all in a row.
+_SCATTERED = 20
 
 OF_RUN = ("run_id", "arm", "label", "activation", "replicate")
 """Columns that are the same for all rows of a run: its id, its arm's position, label and activation, its replicate."""
