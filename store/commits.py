@@ -1,5 +1,5 @@
-"""Writes whose commit may go unheard: where its answer was lost, what it was to keep is made sure of before anybody is
-told.
+"""Writes that are on record once they return. A connection may break after a commit was sent and before it was
+answered: whether it was done is then found out, or it is made once more, before anybody is told.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Done = TypeVar("Done")
 
 
 def keep(database: Database, write: Callable[[Session], Done], *, already: tuple[type[LabError], ...] = ()) -> Done:
-    """What `write` returns, once it is on record. Where the answer to its commit was lost it is made once more, and
-    must come to the same; or it raises one of `already`, which says that it was kept the first time.
+    """What `write` returns, once it is on record: for a write that may be repeated. Where the answer to its commit was
+    lost it is made once more; if that raises one of `already`, the first was kept.
     """
     try:
         with database.writing() as session:
@@ -33,8 +33,9 @@ def keep(database: Database, write: Callable[[Session], Done], *, already: tuple
 def keep_once(
     database: Database, write: Callable[[Session], Done], *, is_kept: Callable[[Session, Done], bool]
 ) -> Done:
-    """What `write` returns, where it is on record: for what would be there twice if it were made once more. Where the
-    answer to its commit was lost it is looked for. Raises CommitUnknown where it is not there, or cannot be seen.
+    """What `write` returns, once it is on record: for a write that must not be repeated, as it adds something. Where
+    the answer to its commit was lost `is_kept` looks for that. Raises CommitUnknown where it is not there, or cannot be
+    looked for.
     """
     try:
         with database.writing() as session:
