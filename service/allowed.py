@@ -9,7 +9,9 @@ from typing import Self
 
 
 class OneOf(str):
-    """What is allowed, where a few names are; `known` are those that may have been meant."""
+    """The sentence `one of relu, tanh`. `known` are the names that may have been meant: these, and those that the
+    request takes elsewhere.
+    """
 
     known: tuple[str, ...]
 

@@ -33,7 +33,9 @@ class Strict(ma.Schema):
     """A JSON object of known keys; the message for any other says which are known."""
 
     elsewhere: ClassVar[tuple[str, ...]] = ()
-    """Paths to keys of other parts of the same request, one of which may be looked for here."""
+    """Paths of keys that the request takes elsewhere, such as network.depth: who sends a key that is not known here may
+    mean one of them.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
