@@ -68,7 +68,7 @@ def experiment(item: Json) -> RenderableType:
 
 
 def conditions(item: Json) -> Text:
-    """Under which what came out came out."""
+    """Of which data set, network and training the results are."""
     spec = item["spec"]
     return Text(
         f"On {_label(spec['dataset'])}, {_settings(spec['network'])}; {_settings(spec['training'])}.", style="dim"
