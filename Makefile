@@ -70,7 +70,7 @@ bench: ## Measure the engine against its peers (BENCH="--workload tiny --quick")
 	@$(PYTHON) deploy/install.py $(VENV) $(TEST_EXTRAS),bench
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-bench-service: setup-test ## Measure the service in full tables, MLflow's server beside it; six minutes or twelve (BENCH="--group polling --quick")
+bench-service: setup-test ## Measure the service in full tables, MLflow's server beside it; five or six minutes on two cores (BENCH="--group polling --quick")
 	@test -x .venv-mlflow/bin/mlflow || { $(PYTHON) -m venv .venv-mlflow && .venv-mlflow/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --requirement benchmarks/service/mlflow.txt; }
 	@$(BIN)/python -m benchmarks.service --mlflow .venv-mlflow/bin/mlflow $(BENCH)
 
