@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,10 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.3g} %"
 
 
-def _estimate(value: dict[str, Any], *, unit: str = "") -> Markup:
-    """A mean with its interval below it; of a share, in percent, and of a difference of shares, in points."""
+def _estimate(value: dict[str, Any], *, scale: int = 1, unit: str = "") -> Markup:
+    """A mean with its interval below it."""
     if value["mean"] is None:
         return Markup("-")
-    scale, unit = (100, f" {unit}") if unit else (1, "")
     low, high = (None if value[end] is None else f"{scale * value[end]:.4g}" for end in ("low", "high"))
     interval = "" if low is None else f"<small>{low} to {high}{unit}</small>"
     return Markup(f"{scale * value['mean']:.4g}{unit}{interval}")  # noqa: S704 - numbers only
@@ -89,6 +88,8 @@ def _html(findings: Findings, figures: dict[str, Figure]) -> str:
         number=_number,
         share=_share,
         estimate=_estimate,
+        estimate_in_percent=partial(_estimate, scale=100, unit=" %"),
+        estimate_in_points=partial(_estimate, scale=100, unit=" points"),
     )
 
 
