@@ -9,9 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from kombu.asynchronous import Hub
 
 from store.database import Database
 from store.models import RUNNING, Stack
@@ -22,6 +25,7 @@ from tests.outages import outage
 from tests.servers import Server
 from tests.waiting import until
 from tests.worker.workplaces import rows, submitted
+from worker.pulse import Pulse
 
 # Many minutes of training.
 LONG = 1_000_000
@@ -58,6 +62,25 @@ def frozen(process: subprocess.Popen[bytes]) -> Iterator[None]:
         yield
     finally:
         process.send_signal(signal.SIGCONT)
+
+
+def test_it_beats_when_celerys_loop_comes_round_and_not_by_itself(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pulse"
+    monkeypatch.setattr("worker.pulse.settings", replace(settings, heartbeat_s=0.05, pulse=str(file)))
+    loop = Hub()
+    consumer = SimpleNamespace(timer=loop.timer)
+
+    Pulse(consumer).start(consumer)
+    until(file.exists)
+    file.unlink()
+    time.sleep(0.5)
+
+    assert not file.exists()
+    loop.fire_timers()
+    until(file.exists)
+    loop.close()
 
 
 @pytest.mark.slow
