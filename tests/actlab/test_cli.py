@@ -35,7 +35,6 @@ TINY = (
     "--set",
     "recording.points=3",
 )
-NO_PORT = "http://127.0.0.1:1"
 
 
 def actlab(up: Up, *arguments: str, given: str | None = None) -> Result:
@@ -274,46 +273,6 @@ def test_a_reader_that_has_enough_is_no_failure_to_shout_about(lab_up: Up, answe
 
     assert done.stdout.startswith("run_id")
     assert done.stderr == ""
-
-
-def test_where_no_lab_answers_the_sentence_says_how_to_start_one() -> None:
-    result = CliRunner().invoke(main, ["list", "--url", NO_PORT])
-
-    assert result.exit_code == 1
-    assert f"No lab answers at {NO_PORT}; start one with `" in result.stderr
-    assert "--url or ACTLAB_URL" in result.stderr
-
-
-def test_a_file_that_holds_no_json_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "question.json"
-    file.write_text("{relu}")
-
-    result = CliRunner().invoke(main, ["run", str(file)])
-
-    assert result.exit_code == 2
-    assert "question.json is not JSON" in result.stderr
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("run", "--activations", "relu", "--report", "/nowhere/report.html"),
-        ("export", "last", "runs", "-o", "/nowhere/runs.csv"),
-        ("report", "last", "-o", "/nowhere/report.html"),
-    ],
-)
-def test_a_file_that_cannot_be_written_is_said_before_the_lab_is_asked(arguments: tuple[str, ...]) -> None:
-    result = CliRunner().invoke(main, [*arguments, "--url", NO_PORT])
-
-    assert result.exit_code == 2
-    assert "there is no folder '/nowhere'" in result.stderr
-
-
-def test_a_number_that_is_not_finite_is_a_sentence() -> None:
-    result = CliRunner().invoke(main, ["run", "--activations", "relu", "--learning-rate", "nan", "--url", NO_PORT])
-
-    assert result.exit_code == 2
-    assert "training.learning_rate: given nan; it must be a finite number." in result.stderr
 
 
 def test_the_answer_is_shown_even_where_the_report_is_lost(lab_up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
