@@ -7,7 +7,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from lab.catalog.measurements import CURVES, DERIVED, GEOMETRY, MEASUREMENTS
-from lab.figures import Line, over_layers
 from lab.plan import Run
 from lab.records import PredictedValue
 from lab.spec import DatasetSpec
@@ -287,15 +286,6 @@ def test_figures_draw_a_line_an_arm(client: FlaskClient, database: Database) -> 
     assert dead["data"][1]["y"] == [DEAD_START, DEAD_START, DEAD_START, DEAD_END]
     assert means["data"][0]["y"] == [1.5, 2.5, 3.5]
     assert gradients["layout"]["yaxis"]["title"]["text"] == "per-sample gradient norm (delta_norm)"
-
-
-def test_a_line_that_lies_on_others_leaves_them_to_be_seen() -> None:
-    figure = over_layers([Line(f"arm {i}", [1, 2], [0.5, 0.5]) for i in range(6)], title="", y_title="")
-
-    drawn = [trace["line"] for trace in figure["data"]]
-    widths = [line["width"] for line in drawn]
-    assert widths == sorted(widths, reverse=True), "later ones are on top"
-    assert len({*widths}) == len({line["dash"] for line in drawn}) == len({line["color"] for line in drawn}) == 6
 
 
 def test_arms_of_different_length_are_each_drawn_at_their_last_step(client: FlaskClient, database: Database) -> None:
