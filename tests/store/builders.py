@@ -123,6 +123,11 @@ def state_of(database: Database, experiment: Experiment) -> str:
         return submissions.get(session, experiment.id).state
 
 
+def stack_of(database: Database, claim: Claim) -> Stack:
+    with database.reading() as session:
+        return session.scalars(sa.select(Stack).where(Stack.id == claim.stack_id)).one()
+
+
 def trail(database: Database, *, of_stacks: bool) -> list[tuple[str | None, str, str]]:
     about = Transition.stack_id.is_not(None) if of_stacks else Transition.stack_id.is_(None)
     with database.reading() as session:
