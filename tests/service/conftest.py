@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -39,6 +40,11 @@ def sqlite_app(sqlite_database: Database, settings: Settings) -> Iterator[Flask]
 @pytest.fixture
 def sqlite_client(sqlite_app: Flask) -> FlaskClient:
     return sqlite_app.test_client()
+
+
+def ask(client: FlaskClient, key: str | None = None, **request: Any) -> Any:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return client.post("/v1/experiments", json={"activations": ["relu", "tanh"]} | request, headers=headers)
 
 
 def database_of(app: Flask) -> Database:

@@ -14,19 +14,14 @@ from store.database import Database
 from tests.builders import a_spec
 from tests.commits import answers_lost, first
 from tests.outages import Outage, outage, read_only
-from tests.service.conftest import database_of
+from tests.service.conftest import ask, database_of
 from tests.service.recorded import failed, submitted, trained
 
 XOR = DatasetSpec("xor", (("n_test", 50), ("n_train", 100), ("noise", 0.0)))
 
 
-def _ask(client: FlaskClient, key: str | None = None, **request: Any) -> Any:
-    headers = {} if key is None else {"Idempotency-Key": key}
-    return client.post("/v1/experiments", json={"activations": ["relu", "tanh"]} | request, headers=headers)
-
-
 def test_a_request_becomes_an_experiment_with_every_default(client: FlaskClient) -> None:
-    answer = _ask(client, name="Depth?", tags=["a"], sweep={"network.depth": [2, 4]}, replicates=3)
+    answer = ask(client, name="Depth?", tags=["a"], sweep={"network.depth": [2, 4]}, replicates=3)
 
     assert answer.status_code == 202
     experiment = answer.get_json()
@@ -75,7 +70,7 @@ def test_a_request_becomes_an_experiment_with_every_default(client: FlaskClient)
     ],
 )
 def test_what_an_answer_shows_can_be_asked_again(request_: dict[str, Any], sqlite_client: FlaskClient) -> None:
-    first = _ask(sqlite_client, **request_).get_json()
+    first = ask(sqlite_client, **request_).get_json()
 
     again = sqlite_client.post("/v1/experiments", json=first["spec"]).get_json()
 
@@ -97,14 +92,14 @@ def test_a_dry_run_shows_the_plan_and_keeps_nothing(client: FlaskClient) -> None
     ]
     assert [arm["baseline"] for arm in answer.get_json()["arms"]] == [2, 3, 2, 3]
     planned = answer.get_json()["plan"]
-    assert planned == _ask(client, **request).get_json()["plan"]
+    assert planned == ask(client, **request).get_json()["plan"]
     assert len(client.get("/v1/experiments").get_json()["items"]) == 1
 
 
 def test_the_same_key_and_request_give_the_same_experiment(client: FlaskClient) -> None:
-    first = _ask(client, "key-1", name="a")
+    first = ask(client, "key-1", name="a")
 
-    again = _ask(client, "key-1", name="a")
+    again = ask(client, "key-1", name="a")
 
     assert (first.status_code, again.status_code) == (202, 202)
     assert again.get_json()["id"] == first.get_json()["id"]
@@ -113,9 +108,9 @@ def test_the_same_key_and_request_give_the_same_experiment(client: FlaskClient) 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"name": "b"}, {"tags": ["b"]}])
 def test_the_same_key_with_another_request_is_refused(other: dict[str, Any], client: FlaskClient) -> None:
-    _ask(client, "key-1")
+    ask(client, "key-1")
 
-    answer = _ask(client, "key-1", **other)
+    answer = ask(client, "key-1", **other)
 
     assert answer.status_code == 422
     assert answer.get_json()["errors"][0]["field"] == "Idempotency-Key"
@@ -127,7 +122,7 @@ def test_a_202_is_given_where_the_commit_was_done_though_its_answer_was_lost(
     app: Flask, client: FlaskClient, key: str | None
 ) -> None:
     with answers_lost(database_of(app), first) as broken:
-        answer = _ask(client, key)
+        answer = ask(client, key)
 
     found = client.get("/v1/experiments").get_json()["items"]
     assert (broken, answer.status_code) == ([0], 202)
@@ -137,24 +132,24 @@ def test_a_202_is_given_where_the_commit_was_done_though_its_answer_was_lost(
 
 def test_no_202_is_given_where_the_commit_was_not_done(app: Flask, client: FlaskClient) -> None:
     with answers_lost(database_of(app), first, kept=False):
-        answer = _ask(client, "key-1")
+        answer = ask(client, "key-1")
 
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert "whether this was kept" in answer.get_json()["detail"]
     assert client.get("/v1/experiments").get_json()["items"] == []
-    assert _ask(client, "key-1").status_code == 202
+    assert ask(client, "key-1").status_code == 202
 
 
 @pytest.mark.parametrize("outage", [outage, read_only])
 def test_while_nothing_can_be_written_the_answer_is_503_and_nothing_is_kept(
     app: Flask, client: FlaskClient, outage: Outage
 ) -> None:
-    _ask(client, name="before")
+    ask(client, name="before")
 
     with outage(database_of(app)):
-        answers = [_ask(client, "key-1", name=f"during, {i}", replicates=1000) for i in range(2)]
-    after = _ask(client, "key-1", name="after")
+        answers = [ask(client, "key-1", name=f"during, {i}", replicates=1000) for i in range(2)]
+    after = ask(client, "key-1", name="after")
 
     assert [answer.status_code for answer in answers] == [503, 503]
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
@@ -165,14 +160,14 @@ def test_while_nothing_can_be_written_the_answer_is_503_and_nothing_is_kept(
 
 def test_one_key_sent_many_times_at_once_is_one_experiment(app: Flask) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: _ask(app.test_client(), "key-1"), range(16)))
+        answers = list(pool.map(lambda _: ask(app.test_client(), "key-1"), range(16)))
 
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.get_json()["id"] for answer in answers}) == 1
 
 
 def test_a_list_is_read_page_by_page_in_either_order(client: FlaskClient) -> None:
-    asked = [_ask(client, name=str(i)).get_json()["id"] for i in range(5)]
+    asked = [ask(client, name=str(i)).get_json()["id"] for i in range(5)]
 
     def walk(sort: str) -> list[str]:
         found, following = [], ""
@@ -189,7 +184,7 @@ def test_a_list_is_read_page_by_page_in_either_order(client: FlaskClient) -> Non
 
 def test_a_list_is_narrowed(client: FlaskClient, database: Database) -> None:
     done = trained(database, a_spec("relu", "gelu", name="Deep 100% ReLU", tags=("deep",), dataset=XOR))
-    _ask(client, name="Wide", tags=["wide"])
+    ask(client, name="Wide", tags=["wide"])
 
     def ids(query: str) -> list[str]:
         return [item["id"] for item in client.get(f"/v1/experiments?{query}").get_json()["items"]]
@@ -212,7 +207,7 @@ def test_polling_an_unchanged_experiment_costs_no_body(client: FlaskClient, data
 
 
 def test_a_change_changes_the_etag(client: FlaskClient) -> None:
-    path = _ask(client).headers["Location"]
+    path = ask(client).headers["Location"]
     before = client.get(path).headers["ETag"]
 
     client.post(f"{path}/cancel")
@@ -243,7 +238,7 @@ def test_many_who_poll_cost_one_look_at_the_runs(client: FlaskClient, database: 
 
 
 def test_cancelling_twice_is_cancelling_once(client: FlaskClient) -> None:
-    path = _ask(client).headers["Location"]
+    path = ask(client).headers["Location"]
 
     first, again = client.post(f"{path}/cancel"), client.post(f"{path}/cancel")
 

@@ -14,12 +14,8 @@ from service.parts import parts
 from service.schemas import ExperimentSchema
 from store.database import Database
 from tests.builders import a_spec, an_activation
+from tests.service.conftest import ask
 from tests.service.recorded import submitted, train_all, trained
-
-
-def _ask(client: FlaskClient, key: str | None = None, **request: Any) -> Any:
-    headers = {} if key is None else {"Idempotency-Key": key}
-    return client.post("/v1/experiments", json={"activations": ["relu", "tanh"]} | request, headers=headers)
 
 
 def _states(client: FlaskClient) -> dict[str, str]:
@@ -97,7 +93,7 @@ def test_what_has_not_ended_gets_no_more_replicates(client: FlaskClient, databas
 
 
 def test_a_name_and_tags_change_in_the_request_too(client: FlaskClient) -> None:
-    path = _ask(client, name="a", tags=["x", "y"]).headers["Location"]
+    path = ask(client, name="a", tags=["x", "y"]).headers["Location"]
     before = client.get(path)
 
     renamed = client.patch(path, json={"name": "b"}).get_json()
@@ -114,7 +110,7 @@ def test_a_name_and_tags_change_in_the_request_too(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("body", [{}, {"name": None}, {"tags": ["a", "a"]}, {"seed": 1}, {"name": "x" * 201}, []])
 def test_a_change_that_cannot_be_is_refused(client: FlaskClient, body: Any) -> None:
-    path = _ask(client, name="a").headers["Location"]
+    path = ask(client, name="a").headers["Location"]
 
     answer = client.patch(path, json=body)
 
@@ -124,14 +120,14 @@ def test_a_change_that_cannot_be_is_refused(client: FlaskClient, body: Any) -> N
 
 def test_a_key_knows_its_request_whatever_has_changed_since(client: FlaskClient, database: Database) -> None:
     request = {"name": "a", "network": {"depth": 1, "width": 8}, "training": {"steps": 6}, "replicates": 2}
-    first = _ask(client, "key-1", **request)
+    first = ask(client, "key-1", **request)
     train_all(database)
     path = first.headers["Location"]
     client.patch(path, json={"name": "b", "tags": ["c"]})
     client.post(f"{path}/replicates", json={"replicates": 3})
 
-    again = _ask(client, "key-1", **request)
-    other = _ask(client, "key-1", **request | {"name": "b", "tags": ["c"], "replicates": 3})
+    again = ask(client, "key-1", **request)
+    other = ask(client, "key-1", **request | {"name": "b", "tags": ["c"], "replicates": 3})
 
     assert (again.status_code, again.get_json()["id"]) == (202, first.get_json()["id"])
     assert (again.get_json()["name"], again.get_json()["spec"]["replicates"]) == ("b", 3)
@@ -139,11 +135,11 @@ def test_a_key_knows_its_request_whatever_has_changed_since(client: FlaskClient,
 
 
 def test_one_key_with_two_requests_at_once_is_one_experiment_and_a_refusal(app: Flask) -> None:
-    def ask(i: int) -> Any:
-        return _ask(app.test_client(), "key-1", seed=i % 2)
+    def send(i: int) -> Any:
+        return ask(app.test_client(), "key-1", seed=i % 2)
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(ask, range(16)))
+        answers = list(pool.map(send, range(16)))
 
     accepted = {answer.get_json()["id"] for answer in answers if answer.status_code == 202}
     assert [answer.status_code for answer in answers].count(202) == 8
@@ -154,7 +150,7 @@ def test_one_key_with_two_requests_at_once_is_one_experiment_and_a_refusal(app: 
 def test_what_the_filters_show_is_cancelled_and_nothing_else(client: FlaskClient, database: Database) -> None:
     trained(database, a_spec(name="done", tags=("a",)))
     for name, tag in (("first", "a"), ("second", "a"), ("third", "b")):
-        _ask(client, name=name, tags=[tag])
+        ask(client, name=name, tags=[tag])
 
     answer = client.post("/v1/experiments/cancel?tag=a")
 
@@ -166,7 +162,7 @@ def test_what_the_filters_show_is_cancelled_and_nothing_else(client: FlaskClient
 
 @pytest.mark.parametrize("query", ["", "?all=false", "?all=true&tag=a", "?limit=5", "?state=runing"])
 def test_a_cancel_that_does_not_say_of_what_is_refused(client: FlaskClient, query: str) -> None:
-    _ask(client, name="a")
+    ask(client, name="a")
 
     answer = client.post(f"/v1/experiments/cancel{query}")
 
@@ -178,7 +174,7 @@ def test_a_cancel_that_does_not_say_of_what_is_refused(client: FlaskClient, quer
 def test_many_are_cancelled_a_batch_at_a_time(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.experiments._MOST_CANCELLED", 2)
     for i in range(5):
-        _ask(client, name=str(i))
+        ask(client, name=str(i))
 
     answers = [client.post("/v1/experiments/cancel?state=queued").get_json() for _ in range(3)]
 
@@ -187,7 +183,7 @@ def test_many_are_cancelled_a_batch_at_a_time(client: FlaskClient, monkeypatch: 
 
 def test_two_who_cancel_the_same_at_once_share_it(app: Flask, client: FlaskClient) -> None:
     for i in range(6):
-        _ask(client, name=str(i))
+        ask(client, name=str(i))
 
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(app.test_client().post, "/v1/experiments/cancel?all=true") for _ in range(3)]
