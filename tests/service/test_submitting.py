@@ -1,4 +1,4 @@
-"""What can be asked of experiments that are on record: more replicates, another name, an end to many at once."""
+"""Asking for an experiment: what becomes of a request, of one that is sent again, and while nothing can be kept."""
 
 from __future__ import annotations
 
@@ -10,112 +10,159 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from lab.spec import DatasetSpec
-from service.parts import parts
 from service.schemas import ExperimentSchema
 from store.database import Database
 from tests.builders import a_spec, an_activation
-from tests.service.conftest import ask
-from tests.service.recorded import submitted, train_all, trained
+from tests.commits import answers_lost, first
+from tests.outages import Outage, outage, read_only
+from tests.service.conftest import ask, database_of
+from tests.service.recorded import train_all, trained
 
 
-def _states(client: FlaskClient) -> dict[str, str]:
-    return {item["name"]: item["state"] for item in client.get("/v1/experiments").get_json()["items"]}
+def test_a_request_becomes_an_experiment_with_every_default(client: FlaskClient) -> None:
+    answer = ask(client, name="Depth?", tags=["a"], sweep={"network.depth": [2, 4]}, replicates=3)
 
-
-def test_more_replicates_are_trained_and_the_old_numbers_stay(
-    app: Flask, client: FlaskClient, database: Database
-) -> None:
-    path = f"/v1/experiments/{trained(database, a_spec(replicates=2))}"
-    rows = client.get(f"{path}/measurements?limit=10000").get_json()["columns"]
-    runs = client.get(f"{path}/runs").get_json()["items"]
-
-    answer = client.post(f"{path}/replicates", json={"replicates": 5})
-    waiting = client.get(f"{path}/comparison?metric=test_accuracy").get_json()["arms"][0]
-    with app.app_context():
-        hinted = parts().hints.waiting()
-    train_all(database)
-
-    assert (answer.status_code, answer.headers["Location"], hinted) == (202, path, 1)
-    asked = answer.get_json()
-    assert (asked["state"], asked["spec"]["replicates"], asked["plan"]["runs"]) == ("running", 5, 10)
-    assert (asked["runs"]["queued"], asked["progress"]) == (6, 0.4)
-    assert waiting["n"] == 2
-    now = client.get(path).get_json()
-    assert (now["state"], now["runs"]["succeeded"], now["progress"]) == ("succeeded", 10, 1)
-    assert client.get(f"{path}/runs").get_json()["items"][:4] == runs
-    old = client.get(f"{path}/measurements?limit=10000&replicate=0&replicate=1").get_json()["columns"]
-    assert old == rows
-    compared = client.get(f"{path}/comparison?metric=test_accuracy").get_json()["arms"]
-    assert [(arm["n"], arm["difference"] and arm["difference"]["n"]) for arm in compared] == [(5, None), (5, 5)]
-    assert [row["n"] for row in client.get(f"{path}/summary").get_json()["table"]] == [5, 5]
-    again = client.post("/v1/experiments?dry_run=true", json=now["spec"])
-    assert again.get_json()["plan"]["cost_flops"] == now["plan"]["cost_flops"]
-
-
-def test_asking_for_the_same_number_again_is_asking_once(client: FlaskClient, database: Database) -> None:
-    path = f"/v1/experiments/{trained(database, a_spec())}"
-
-    answers = [client.post(f"{path}/replicates", json={"replicates": 3}) for _ in range(2)]
-
-    assert [answer.status_code for answer in answers] == [202, 202]
-    assert answers[0].get_json() == answers[1].get_json()
+    assert answer.status_code == 202
+    experiment = answer.get_json()
+    assert answer.headers["Location"] == f"/v1/experiments/{experiment['id']}"
+    assert (experiment["name"], experiment["tags"], experiment["state"]) == ("Depth?", ["a"], "queued")
+    assert experiment["plan"]["arms"] == 4
+    assert experiment["plan"]["runs"] == experiment["runs"]["queued"] == 12
+    assert experiment["progress"] == 0
+    assert experiment["eta_s"] is None
+    assert experiment["spec"]["training"]["epochs"] == 20
+    assert experiment["spec"]["baseline"] == "relu"
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "field"),
+    "request_",
     [
-        ({"replicates": 1}, 422, "replicates"),
-        ({"replicates": 10**6}, 422, "replicates"),
-        ({"replicates": "5"}, 422, "replicates"),
-        ({}, 422, "replicates"),
-        ({"add": 3}, 422, "add"),
+        {},
+        {"training": {"steps": 7}},
+        {"sweep": {"training.steps": [5, 9]}},
+        {"sweep": {"training.epochs": [2, 1]}, "training": {"learning_rate": 1}},
+        {"sweep": {"training.learning_rate": [1, 0.5], "network.depth": [3, 1]}, "network": {"gain": 2}},
+        {"dataset": "xor", "sweep": {"dataset.noise": [0, 0.5]}},
+        {"training": {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "clip_norm": 1}},
+        {"training": {"clip_norm": None, "weight_decay": -0.0}},
+        {
+            "sweep": {
+                "training.clip_norm": [None, 1],
+                "training.weight_decay": [0, 0.1],
+                "training.schedule": ["warmup"],
+            }
+        },
+        {"dataset": {"name": "function_1d", "function": "abs"}},
+        {
+            "dataset": {"name": "parity", "n_irrelevant": 3},
+            "sweep": {"dataset.n_bits": [2, 5], "network.depth": [1, 2]},
+        },
+        {"dataset": "teacher_student", "sweep": {"dataset.teacher_activation": ["relu", "tanh"]}},
+        {
+            "activations": [
+                {"name": "leaky_relu", "negative_slope": 0.123456789},
+                {"name": "leaky_relu", "negative_slope": 0.12345678},
+            ],
+            "baseline": {"name": "leaky_relu", "negative_slope": 0.12345678},
+        },
+        {"activations": ["relu", {"name": "leaky_relu", "negative_slope": 0.2}], "baseline": "leaky_relu"},
     ],
 )
-def test_replicates_that_cannot_be_are_refused(
-    client: FlaskClient, database: Database, body: dict[str, Any], status: int, field: str
-) -> None:
-    path = f"/v1/experiments/{trained(database, a_spec())}"
+def test_what_an_answer_shows_can_be_asked_again(request_: dict[str, Any], sqlite_client: FlaskClient) -> None:
+    first = ask(sqlite_client, **request_).get_json()
 
-    answer = client.post(f"{path}/replicates", json=body)
+    again = sqlite_client.post("/v1/experiments", json=first["spec"]).get_json()
 
-    assert answer.status_code == status
-    assert field in [error["field"] for error in answer.get_json()["errors"]]
-    assert client.get(path).get_json()["runs"]["queued"] == 0
+    assert again["spec"] == first["spec"]
+    assert again["spec_digest"] == first["spec_digest"]
 
 
-def test_what_has_not_ended_gets_no_more_replicates(client: FlaskClient, database: Database) -> None:
-    path = f"/v1/experiments/{submitted(database, a_spec())}"
+def test_a_dry_run_shows_the_plan_and_keeps_nothing(client: FlaskClient) -> None:
+    request: dict[str, Any] = {"sweep": {"network.depth": [2, 4]}, "baseline": "tanh"}
 
-    answer = client.post(f"{path}/replicates", json={"replicates": 3})
+    answer = client.post("/v1/experiments?dry_run=true", json={"activations": ["relu", "tanh"]} | request)
 
-    assert answer.status_code == 409
-    assert "is queued" in answer.get_json()["detail"]
-
-
-def test_a_name_and_tags_change_in_the_request_too(client: FlaskClient) -> None:
-    path = ask(client, name="a", tags=["x", "y"]).headers["Location"]
-    before = client.get(path)
-
-    renamed = client.patch(path, json={"name": "b"}).get_json()
-    retagged = client.patch(path, json={"tags": []})
-
-    assert (renamed["name"], renamed["tags"], renamed["spec"]["name"]) == ("b", ["x", "y"], "b")
-    assert retagged.status_code == 200
-    shown = client.get(path, headers={"If-None-Match": before.headers["ETag"]}).get_json()
-    assert (shown["name"], shown["tags"], shown["spec"]["tags"]) == ("b", [], [])
-    assert shown["spec_digest"] == before.get_json()["spec_digest"]
-    assert [item["name"] for item in client.get("/v1/experiments?name=b").get_json()["items"]] == ["b"]
-    assert client.get("/v1/experiments?tag=x").get_json()["items"] == []
+    assert answer.status_code == 200
+    assert [arm["label"] for arm in answer.get_json()["arms"]] == [
+        "relu, depth=2",
+        "relu, depth=4",
+        "tanh, depth=2",
+        "tanh, depth=4",
+    ]
+    assert [arm["baseline"] for arm in answer.get_json()["arms"]] == [2, 3, 2, 3]
+    planned = answer.get_json()["plan"]
+    assert planned == ask(client, **request).get_json()["plan"]
+    assert len(client.get("/v1/experiments").get_json()["items"]) == 1
 
 
-@pytest.mark.parametrize("body", [{}, {"name": None}, {"tags": ["a", "a"]}, {"seed": 1}, {"name": "x" * 201}, []])
-def test_a_change_that_cannot_be_is_refused(client: FlaskClient, body: Any) -> None:
-    path = ask(client, name="a").headers["Location"]
+def test_the_same_key_and_request_give_the_same_experiment(client: FlaskClient) -> None:
+    first = ask(client, "key-1", name="a")
 
-    answer = client.patch(path, json=body)
+    again = ask(client, "key-1", name="a")
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.get_json()["id"] == first.get_json()["id"]
+    assert len(client.get("/v1/experiments").get_json()["items"]) == 1
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"name": "b"}, {"tags": ["b"]}])
+def test_the_same_key_with_another_request_is_refused(other: dict[str, Any], client: FlaskClient) -> None:
+    ask(client, "key-1")
+
+    answer = ask(client, "key-1", **other)
 
     assert answer.status_code == 422
-    assert client.get(path).get_json()["name"] == "a"
+    assert answer.get_json()["errors"][0]["field"] == "Idempotency-Key"
+    assert len(client.get("/v1/experiments").get_json()["items"]) == 1
+
+
+@pytest.mark.parametrize("key", [None, "key-1"])
+def test_a_202_is_given_where_the_commit_was_done_though_its_answer_was_lost(
+    app: Flask, client: FlaskClient, key: str | None
+) -> None:
+    with answers_lost(database_of(app), first) as broken:
+        answer = ask(client, key)
+
+    found = client.get("/v1/experiments").get_json()["items"]
+    assert (broken, answer.status_code) == ([0], 202)
+    assert [experiment["id"] for experiment in found] == [answer.get_json()["id"]]
+    assert client.get(answer.headers["Location"]).status_code == 200
+
+
+def test_no_202_is_given_where_the_commit_was_not_done(app: Flask, client: FlaskClient) -> None:
+    with answers_lost(database_of(app), first, kept=False):
+        answer = ask(client, "key-1")
+
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "whether this was kept" in answer.get_json()["detail"]
+    assert client.get("/v1/experiments").get_json()["items"] == []
+    assert ask(client, "key-1").status_code == 202
+
+
+@pytest.mark.parametrize("outage", [outage, read_only])
+def test_while_nothing_can_be_written_the_answer_is_503_and_nothing_is_kept(
+    app: Flask, client: FlaskClient, outage: Outage
+) -> None:
+    ask(client, name="before")
+
+    with outage(database_of(app)):
+        answers = [ask(client, "key-1", name=f"during, {i}", replicates=1000) for i in range(2)]
+    after = ask(client, "key-1", name="after")
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+    assert after.status_code == 202
+    found = client.get("/v1/experiments").get_json()["items"]
+    assert [experiment["name"] for experiment in found] == ["after", "before"]
+
+
+def test_one_key_sent_many_times_at_once_is_one_experiment(app: Flask) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: ask(app.test_client(), "key-1"), range(16)))
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.get_json()["id"] for answer in answers}) == 1
 
 
 def test_a_key_knows_its_request_whatever_has_changed_since(client: FlaskClient, database: Database) -> None:
@@ -145,52 +192,6 @@ def test_one_key_with_two_requests_at_once_is_one_experiment_and_a_refusal(app: 
     assert [answer.status_code for answer in answers].count(202) == 8
     assert {answer.status_code for answer in answers} == {202, 422}
     assert len(accepted) == 1
-
-
-def test_what_the_filters_show_is_cancelled_and_nothing_else(client: FlaskClient, database: Database) -> None:
-    trained(database, a_spec(name="done", tags=("a",)))
-    for name, tag in (("first", "a"), ("second", "a"), ("third", "b")):
-        ask(client, name=name, tags=[tag])
-
-    answer = client.post("/v1/experiments/cancel?tag=a")
-
-    assert (answer.status_code, answer.get_json()) == (202, {"cancelled": 2, "more": False})
-    assert _states(client) == {"done": "succeeded", "first": "cancelled", "second": "cancelled", "third": "queued"}
-    assert client.post("/v1/experiments/cancel?tag=a").get_json() == {"cancelled": 0, "more": False}
-    assert client.post("/v1/experiments/cancel?all=true").get_json() == {"cancelled": 1, "more": False}
-
-
-@pytest.mark.parametrize("query", ["", "?all=false", "?all=true&tag=a", "?limit=5", "?state=runing"])
-def test_a_cancel_that_does_not_say_of_what_is_refused(client: FlaskClient, query: str) -> None:
-    ask(client, name="a")
-
-    answer = client.post(f"/v1/experiments/cancel{query}")
-
-    assert answer.status_code == 422
-    assert "missing" not in answer.text
-    assert _states(client) == {"a": "queued"}
-
-
-def test_many_are_cancelled_a_batch_at_a_time(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.experiments._MOST_CANCELLED", 2)
-    for i in range(5):
-        ask(client, name=str(i))
-
-    answers = [client.post("/v1/experiments/cancel?state=queued").get_json() for _ in range(3)]
-
-    assert [(answer["cancelled"], answer["more"]) for answer in answers] == [(2, True), (2, True), (1, False)]
-
-
-def test_two_who_cancel_the_same_at_once_share_it(app: Flask, client: FlaskClient) -> None:
-    for i in range(6):
-        ask(client, name=str(i))
-
-    with ThreadPoolExecutor(3) as pool:
-        asked = [pool.submit(app.test_client().post, "/v1/experiments/cancel?all=true") for _ in range(3)]
-        answers = [each.result() for each in asked]
-
-    assert {answer.status_code for answer in answers} == {202}
-    assert set(_states(client).values()) == {"cancelled"}
 
 
 def test_a_request_on_record_has_the_form_that_its_schema_gives_it() -> None:
