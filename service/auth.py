@@ -39,10 +39,10 @@ class Bearers:
     def of(self, text: str) -> Bearer | None:
         if not tokens.is_well_formed(text):
             return None
-        bearer = self.remembered(text)
+        digest = tokens.hashed(text)
+        bearer = self.remembered(digest)
         if bearer is not None:
             return bearer
-        digest = tokens.hashed(text)
         with self._database.reading() as session:
             bearer = tokens.find(session, text)
         if bearer is None:
@@ -53,9 +53,9 @@ class Bearers:
         self._known[digest] = (bearer, time.monotonic() + self.TTL_S)
         return bearer
 
-    def remembered(self, text: str) -> Bearer | None:
-        """Without a look at the database."""
-        bearer, until = self._known.get(tokens.hashed(text), (None, 0.0))
+    def remembered(self, digest: str) -> Bearer | None:
+        """Whose the token with this hash is, without a look at the database."""
+        bearer, until = self._known.get(digest, (None, 0.0))
         return bearer if time.monotonic() < until else None
 
 
@@ -84,10 +84,10 @@ def keep_nowhere(response: Response) -> Response:
     return response
 
 
-def remembered(app: Flask, token: str) -> Bearer | None:
-    """Whose a token is, where the app knows that without looking."""
+def remembered(app: Flask, digest: str) -> Bearer | None:
+    """Whose the token with this hash is, where the app knows that without looking."""
     bearers: Bearers = app.extensions[_KEY]
-    return bearers.remembered(token)
+    return bearers.remembered(digest)
 
 
 def is_open(endpoint: str | None) -> bool:

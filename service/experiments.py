@@ -18,6 +18,7 @@ from service.auth import bearer, check_quotas, check_quotas_before, owner_filter
 from service.blueprint import Blueprint
 from service.parts import limits, parts
 from service.query_strings import CancelQuery, ExperimentsQuery, HistoryQuery, SubmitHeaders, SubmitQuery
+from service.rendered import Rendered
 from service.rendering import arm_json, event_json, experiment_json, plan_json
 from service.schemas import ChangeSchema, ExperimentSchema, ReplicatesSchema
 from service.waking import wake
@@ -83,7 +84,10 @@ def find(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.alt_response(304, description="Nothing has changed since the answer with this ETag.", success=True)
 @blueprint.response(200, ExperimentAnswer, headers={"ETag": {"schema": {"type": "string"}}})
 def get(experiment_id: Any) -> Any:
-    """Show an experiment: its state, and how far it is."""
+    """Show an experiment: its state, and how far it is.
+
+    Whoever asks again with the answer's ETag may be told of a change half a second late, and never of an older state.
+    """
     # Looked at first: an answer newer than its tag is asked for once more, an older one would be kept.
     version = parts().versions.of(str(experiment_id))
     if request.if_none_match.contains_weak(version):
@@ -96,6 +100,11 @@ def answered(version: str, text: bytes | None) -> Response:
     response = Response(status=304) if text is None else Response(text, mimetype="application/json")
     response.set_etag(version, weak=True)
     return response
+
+
+def shown_already(rendered: Rendered, experiment_id: str, version: str) -> bytes | None:
+    """The text that `shown` has made, where it has."""
+    return rendered.kept((experiment_id,), version)
 
 
 def shown(experiment_id: str, version: str) -> bytes:

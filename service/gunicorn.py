@@ -27,7 +27,7 @@ except InvalidSettings as error:
     sys.exit(str(error))
 
 bind = settings.bind
-worker_class = "service.arriving.Worker"
+worker_class = "service.repeats.Worker"
 workers = 2
 # Those who wait for news leave others threads enough.
 threads = max(128, settings.max_streams + 64)
@@ -58,6 +58,10 @@ def on_exit(server: Any) -> None:  # noqa: ARG001 - the hook's signature
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - the hook's signature
     """What a process that is gone held open counts no more."""
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # as above
+
+
+def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
+    worker.answered(request, environ, response)
 
 
 def when_ready(server: Any) -> None:

@@ -49,6 +49,12 @@ class Rendered:
                 text.made.set_result(made)
         return text.made.result()
 
+    def kept(self, key: Key, tag: str) -> bytes | None:
+        """The text for this tag, where it is made already."""
+        with self._lock:
+            text = self._kept.get(key)
+        return text.made.result() if text is not None and text.tag == tag and text.made.done() else None
+
     def _text(self, key: Key, tag: str) -> tuple[_Text, bool]:
         """That for this tag, and whether there was none, so that whoever asked makes it."""
         with self._lock:

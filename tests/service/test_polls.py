@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from service import create_app
-from service.polls import Poll, Polls, read
-from store import tokens
+from service.polls import Poll, Polls, Written, read
+from store import tokens, versions
 from store.database import Database
 from store.settings import Settings
 from tests.outages import outage
@@ -39,7 +40,7 @@ def asked(path: str = PATH, method: str = "GET", **environ: str) -> Poll | None:
         pytest.param({}, Poll(ID), id="no more than must be"),
         pytest.param({"HTTP_IF_NONE_MATCH": 'W/"7-120"'}, Poll(ID, "7-120"), id="a tag"),
         pytest.param({"HTTP_IF_NONE_MATCH": '"7-0"'}, Poll(ID, "7-0"), id="a tag that was taken for strong"),
-        pytest.param({"HTTP_AUTHORIZATION": "Bearer x"}, Poll(ID, token="x"), id="a token"),
+        pytest.param({"HTTP_AUTHORIZATION": "Bearer x"}, Poll(ID, token=tokens.hashed("x")), id="a token"),
         pytest.param({"HTTP_ACCEPT": "*/*", "HTTP_USER_AGENT": "x"}, Poll(ID), id="what programs send"),
     ],
 )
@@ -127,6 +128,33 @@ def test_who_knows_an_older_answer_gets_the_new_one(database: Database, client: 
     assert not behind.n_requests
 
 
+def again(app: Flask, experiment_id: str, tag: str | None, token: str | None = None) -> Written | None:
+    polls = app.wsgi_app
+    assert isinstance(polls, Polls)
+    return polls.again(Poll(experiment_id, tag, token))
+
+
+def test_what_was_answered_is_answered_again_from_memory(
+    database: Database, app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment_id = submitted(database).id
+    monkeypatch.setattr(versions, "FRESH_S", 60.0)
+    not_yet = again(app, experiment_id, "1-0")
+    whole = client.get(f"/v1/experiments/{experiment_id}")
+    unchanged = client.get(f"/v1/experiments/{experiment_id}", headers={"If-None-Match": whole.headers["ETag"]})
+
+    same, older = again(app, experiment_id, "1-0"), again(app, experiment_id, "0-7")
+
+    for written, answer in ((same, unchanged), (older, whole)):
+        assert written is not None
+        assert (written.status, written.body) == (answer.status, answer.data)
+        assert sorted(written.headers) == sorted(answer.headers)
+    newer, untagged = again(app, experiment_id, "1-1"), again(app, experiment_id, None)
+    assert (not_yet, newer, untagged) == (None, None, None)
+    monkeypatch.setattr(versions, "FRESH_S", 0.0)
+    assert again(app, experiment_id, "1-0") is None
+
+
 def test_another_host_and_what_is_not_there_are_for_the_app(
     database: Database, client: FlaskClient, behind: Behind
 ) -> None:
@@ -183,3 +211,25 @@ def test_with_tokens_only_one_that_is_known_to_be_good_is_answered(database: Dat
     assert client.get(path, headers={"Authorization": "Bearer made-up"}).status_code == 401
     assert client.get(path).status_code == 401
     assert behind.n_requests == 5
+
+
+def test_a_token_that_is_not_known_any_more_is_for_the_app(
+    database: Database, guarded: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment_id = submitted(database).id
+    with database.writing() as session:
+        token = tokens.create(session, "reads", (tokens.READ,))
+    guarded.test_client().get(f"/v1/experiments/{experiment_id}", headers={"Authorization": f"Bearer {token}"})
+    monkeypatch.setattr(versions, "FRESH_S", 60.0)
+    digest = tokens.hashed(token)
+
+    known = again(guarded, experiment_id, "1-0", digest)
+    others = [again(guarded, experiment_id, "1-0", each) for each in (None, tokens.hashed("made-up"))]
+    later = time.monotonic() + 6
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+
+    assert known is not None
+    assert known.status == "304 NOT MODIFIED"
+    assert ("Cache-Control", "no-store") in known.headers
+    assert others == [None, None]
+    assert again(guarded, experiment_id, "1-0", digest) is None

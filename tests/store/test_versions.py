@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Event
 from typing import Any
 
@@ -10,9 +11,10 @@ import sqlalchemy as sa
 
 from lab.errors import NotFound, Unavailable
 from store import deletions, leases, results, submissions
+from store import versions as module
 from store.database import Database
 from store.leases import Claim
-from store.versions import Versions, versions
+from store.versions import Versions, is_older, versions
 from tests.store.builders import a_record, claimed, finished, in_stacks, submitted
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
@@ -49,6 +51,8 @@ def test_a_version_is_another_after_every_change_and_the_same_without(database: 
         seen.append(versions(database, [experiment_id])[experiment_id])
 
     assert len(set(seen)) == len(seen)
+    assert [is_older(*pair) for pair in pairwise(seen)] == [True] * 4
+    assert not any(is_older(version, version) for version in seen)
     assert versions(database, [experiment_id])[experiment_id] == seen[-1]
 
 
@@ -153,3 +157,57 @@ def test_a_connection_that_died_is_replaced(postgres_database: Database) -> None
         session.execute(sa.text(f"SELECT pg_terminate_backend(pid) {others}"))
 
     assert versions(postgres_database, [experiment_id]) == before
+
+
+def test_what_a_look_saw_is_known_for_a_moment(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment_id = submitted(sqlite_database).id
+    asked = Versions(sqlite_database)
+    never = asked.lately(experiment_id)
+    asked.of(experiment_id)
+    at_once = asked.lately(experiment_id)
+
+    monkeypatch.setattr(module, "FRESH_S", 0.0)
+
+    assert (never, at_once, asked.lately(experiment_id)) == (None, "1-0", None)
+
+
+def test_a_look_takes_along_what_was_asked_for_lately(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polled, other, gone = (submitted(sqlite_database).id for _ in range(3))
+    held = _Held(sqlite_database)
+    held.go.set()
+    asked = Versions(held)
+    for each in (polled, gone):
+        asked.of(each)
+    with sqlite_database.writing() as session:
+        deletions.delete(session, gone)
+    monkeypatch.setattr(module, "FRESH_S", 0.0)
+
+    asked.of(other)
+    monkeypatch.setattr(module, "FRESH_S", 60.0)
+    known = [asked.lately(each) for each in (polled, other, gone)]
+    monkeypatch.setattr(module, "FRESH_S", 0.0)
+    monkeypatch.setattr(module, "_LATELY_S", 0.0)
+    asked.of(other)
+    asked.of(other)
+
+    assert known == ["1-0", "1-0", None]
+    looks = [set(look) for look in held.looks]
+    assert looks == [{polled}, {gone}, {polled, gone, other}, {polled, other}, {other}]
+
+
+def test_a_look_takes_no_more_along_than_it_may(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [submitted(sqlite_database).id for _ in range(4)]
+    held = _Held(sqlite_database)
+    held.go.set()
+    asked = Versions(held)
+    for each in ids:
+        asked.of(each)
+    asked.lately(ids[1])
+    monkeypatch.setattr(module, "FRESH_S", 0.0)
+    monkeypatch.setattr(module, "_MOST", 1)
+
+    asked.of(ids[0])
+
+    assert set(held.looks[-1]) == {ids[0], ids[1]}
