@@ -16,39 +16,31 @@ Outage = Callable[[Database], AbstractContextManager[None]]
 @contextmanager
 def outage(database: Database) -> Iterator[None]:
     """While it lasts nothing can be written, over any connection of this pool or, with Postgres, of anybody."""
-    with _closed_postgres(database) if database.engine.dialect.name == "postgresql" else _full_disk(database):
+    closed = _altered(database, "ALLOW_CONNECTIONS false", afterwards="ALLOW_CONNECTIONS true")
+    with closed if database.engine.dialect.name == "postgresql" else _full_disk(database):
         yield
 
 
 @contextmanager
 def read_only(database: Database) -> Iterator[None]:
     """While it lasts what was written can be read. Postgres does so to all, as where it is a standby server."""
-    with _reading_postgres(database) if database.engine.dialect.name == "postgresql" else _reading_sqlite(database):
+    refuses = "default_transaction_read_only"
+    reads = _altered(database, f"SET {refuses} = on", afterwards=f"RESET {refuses}")
+    told = _told(database, "query_only=on", afterwards="query_only=off")
+    with reads if database.engine.dialect.name == "postgresql" else told:
         yield
 
 
 @contextmanager
-def _closed_postgres(database: Database) -> Iterator[None]:
+def _altered(database: Database, change: str, *, afterwards: str) -> Iterator[None]:
     name = database.engine.url.database
     with _administrator(database) as connection:
-        connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        connection.exec_driver_sql(f"ALTER DATABASE {name} {change}")
         _end_connections(connection, name)
         try:
             yield
         finally:
-            connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-
-
-@contextmanager
-def _reading_postgres(database: Database) -> Iterator[None]:
-    name = database.engine.url.database
-    with _administrator(database) as connection:
-        connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        _end_connections(connection, name)
-        try:
-            yield
-        finally:
-            connection.exec_driver_sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+            connection.exec_driver_sql(f"ALTER DATABASE {name} {afterwards}")
             _end_connections(connection, name)
 
 
@@ -73,12 +65,6 @@ def _full_disk(database: Database) -> Iterator[None]:
     connection.driver_connection.execute("VACUUM")
     connection.close()
     with _told(database, "max_page_count=1", afterwards=f"max_page_count={2**30}"):
-        yield
-
-
-@contextmanager
-def _reading_sqlite(database: Database) -> Iterator[None]:
-    with _told(database, "query_only=on", afterwards="query_only=off"):
         yield
 
 
