@@ -33,6 +33,10 @@ _BEARER = "Bearer "
 _BODY = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 ANSWERED = "actlab.answered"
 """Names the poll, in the environ of a request that was answered as one."""
+_MOST_BYTES = 16 * 2**10
+"""Of a text that is told again. Whoever tells it cannot wait for a reader: the smallest buffer that the kernel gave a
+connection took 20 KiB at once.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,15 @@ class Polls:
 
     def again(self, poll: Poll) -> Written | None:
         """The answer to one that has been answered here before, without a look at the database: as it was within the
-        last half second, but never older than the answer that its tag is of. None where that takes a look.
+        last half second, but never older than the answer that its tag is of. None where that takes a look, the answer
+        is long, or anything fails: whoever asks cannot fail, and the app will say what is wrong.
         """
+        try:
+            return self._again(poll)
+        except Exception:  # noqa: BLE001 - as above
+            return None
+
+    def _again(self, poll: Poll) -> Written | None:
         began_s = time.perf_counter()
         version = self._parts.versions.lately(poll.experiment_id)
         if version is None or poll.tag is None or not self._has_token(poll):
@@ -88,7 +99,7 @@ class Polls:
         text = None
         if poll.tag != version:
             text = shown_already(self._parts.rendered, poll.experiment_id, version)
-            if text is None or is_older(version, poll.tag):
+            if text is None or len(text) > _MOST_BYTES or is_older(version, poll.tag):
                 return None
         written = _written(version, text, sealed=self._asks)
         self._count(written, began_s)

@@ -53,7 +53,9 @@ class Rendered:
         """The text for this tag, where it is made already."""
         with self._lock:
             text = self._kept.get(key)
-        return text.made.result() if text is not None and text.tag == tag and text.made.done() else None
+        if text is None or text.tag != tag or not text.made.done() or text.made.exception() is not None:
+            return None
+        return text.made.result()
 
     def _text(self, key: Key, tag: str) -> tuple[_Text, bool]:
         """That for this tag, and whether there was none, so that whoever asked makes it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.arriving import Worker
+from service.repeats import Worker
 
 
 class Hasty(Worker):

@@ -17,6 +17,7 @@ from service.polls import Poll, Polls, Written, read
 from store import tokens, versions
 from store.database import Database
 from store.settings import Settings
+from tests.builders import a_spec, an_activation
 from tests.outages import outage
 from tests.service.conftest import close
 from tests.store.builders import claimed, ran, submitted
@@ -152,6 +153,40 @@ def test_what_was_answered_is_answered_again_from_memory(
     newer, untagged = again(app, experiment_id, "1-1"), again(app, experiment_id, None)
     assert (not_yet, newer, untagged) == (None, None, None)
     monkeypatch.setattr(versions, "FRESH_S", 0.0)
+    assert again(app, experiment_id, "1-0") is None
+
+
+def test_a_long_answer_is_left_to_a_thread_which_can_wait_for_its_reader(
+    sqlite_database: Database, sqlite_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slopes = [an_activation("leaky_relu", negative_slope=0.001 * n) for n in range(1, 481)]
+    monkeypatch.setattr(versions, "FRESH_S", 60.0)
+    long, short = (submitted(sqlite_database, a_spec(*each, replicates=1)).id for each in (slopes, slopes[:2]))
+    client = sqlite_app.test_client()
+
+    told = {each: client.get(f"/v1/experiments/{each}").data for each in (long, short)}
+
+    assert len(told[long]) > 40_000
+    assert again(sqlite_app, long, "0-0") is None
+    assert again(sqlite_app, short, "0-0") is not None
+    assert again(sqlite_app, long, "1-0") is not None
+
+
+def test_what_fails_is_not_answered_from_memory(
+    database: Database, app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it would be sent nobody can say what is wrong: gunicorn's worker would end."""
+    experiment_id = submitted(database).id
+    monkeypatch.setattr(versions, "FRESH_S", 60.0)
+    client.get(f"/v1/experiments/{experiment_id}")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("whatever")
+
+    before = again(app, experiment_id, "1-0")
+    monkeypatch.setattr(Polls, "_count", fail)
+
+    assert before is not None
     assert again(app, experiment_id, "1-0") is None
 
 

@@ -84,3 +84,13 @@ def test_what_is_larger_than_all_that_may_be_kept_is_made_each_time() -> None:
 
     assert rendered.of(("large",), "1", lambda: b"12345678901") == b"12345678901"
     assert rendered.of(("large",), "1", lambda: b"new") == b"new"
+
+
+def test_what_failed_just_now_is_not_kept() -> None:
+    """Whoever asks may have found the text before it failed: it is still on its way out."""
+    rendered = Rendered()
+    text, _ = rendered._text(("a",), "1")
+
+    text.made.set_exception(Unavailable("The database is away."))
+
+    assert rendered.kept(("a",), "1") is None
