@@ -49,6 +49,8 @@ def create_app(settings: Settings) -> Flask:
     """The app over one database and one broker. Neither needs to be there yet."""
     app = Flask(__name__, template_folder="page", static_folder=None)
     app.json = JSON(app)
+    # An id that was left empty is no other path: with its slashes merged, one experiment's cancel would be everybody's.
+    app.url_map.merge_slashes = False
     app.config |= {
         "API_TITLE": "Activation Lab",
         "API_VERSION": "v1",

@@ -129,6 +129,16 @@ def test_what_the_filters_show_is_cancelled_and_nothing_else(client: FlaskClient
     assert client.post("/v1/experiments/cancel?all=true").get_json() == {"cancelled": 1, "more": False}
 
 
+@pytest.mark.parametrize("query", ["", "?all=true"])
+def test_a_cancel_of_an_id_that_was_left_empty_is_not_one_of_all(query: str, client: FlaskClient) -> None:
+    ask(client, name="queued")
+
+    answer = client.post(f"/v1/experiments//cancel{query}", follow_redirects=True)
+
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+    assert _states(client) == {"queued": "queued"}
+
+
 @pytest.mark.parametrize("query", ["", "?all=false", "?all=true&tag=a", "?limit=5", "?state=runing"])
 def test_a_cancel_that_does_not_say_of_what_is_refused(client: FlaskClient, query: str) -> None:
     ask(client, name="a")
