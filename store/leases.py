@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from lab.errors import LeaseLost
 from lab.records import RunResult
+from store import turns
 from store.database import database_now
 from store.deadlines import deadline_s
 from store.models import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, CheckpointChunk, Run, Stack
@@ -55,11 +56,8 @@ class RanOn:
 
 
 def claim(session: Session, *, worker: str, lease_s: float) -> Claim | None:
-    """The next queued stack, or None. The owner of experiments with the fewest running stacks comes first, then the
-    oldest stack. Any number of workers may ask at once.
-    """
-    turns = (session.execute(_oldest_of(owner)).one_or_none() for owner in session.scalars(_OWNERS_IN_TURN).all())
-    stack = next((found for found in turns if found is not None), None)
+    """The queued stack whose turn it is, or None. Any number of workers may ask at once."""
+    stack = turns.first_in_line(session)
     if stack is None:
         return None
     claim = Claim(stack.id, stack.attempt + 1, stack.experiment_id, stack.position, stack.generation, worker)
@@ -211,31 +209,6 @@ def _claim_of(row: sa.Row[*tuple[Any, ...]]) -> Claim:
 def _held_by(worker: str, *columns: Any) -> sa.Select[*tuple[Any, ...]]:
     held = sa.select(*columns).where(Stack.state == RUNNING, Stack.lease_owner == worker)
     return held.order_by(Stack.started_at.desc()).limit(1)
-
-
-def _owners_in_turn() -> sa.Select[str]:
-    """Owners of queued stacks: whoever has the fewest running ones first, then whose oldest has waited longest. It goes
-    from one owner to the next by the index, so that it does not matter how many stacks wait.
-    """
-    first = sa.select(sa.func.min(Stack.owner).label("owner")).where(Stack.state == QUEUED)
-    waiting = first.cte("waiting", recursive=True)
-    after = sa.select(sa.func.min(Stack.owner)).where(Stack.state == QUEUED, Stack.owner > waiting.c.owner)
-    following = sa.select(after.scalar_subquery().correlate(waiting)).where(waiting.c.owner.is_not(None))
-    waiting = waiting.union_all(following)
-    running = sa.select(sa.func.count()).where(Stack.state == RUNNING, Stack.owner == waiting.c.owner)
-    oldest = sa.select(sa.func.min(Stack.queued_at)).where(Stack.state == QUEUED, Stack.owner == waiting.c.owner)
-    turns = (running.scalar_subquery(), oldest.scalar_subquery(), waiting.c.owner)
-    return sa.select(waiting.c.owner).where(waiting.c.owner.is_not(None)).order_by(*turns)
-
-
-_OWNERS_IN_TURN = _owners_in_turn()
-
-
-def _oldest_of(owner: str) -> sa.Select[int, int, str, int, int]:
-    """Of the owner's queued stacks, but for those that others are claiming just now."""
-    queued = sa.select(Stack.id, Stack.attempt, Stack.experiment_id, Stack.position, Stack.generation)
-    first = queued.where(Stack.state == QUEUED, Stack.owner == owner).order_by(Stack.queued_at, Stack.id).limit(1)
-    return first.with_for_update(skip_locked=True, key_share=True)
 
 
 def _fence(claim: Claim) -> sa.ColumnElement[bool]:

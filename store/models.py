@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -34,6 +35,12 @@ _NEVER_AGAIN = {"sqlite_autoincrement": True}
 # SQLite gives out row numbers only to a column that is exactly INTEGER.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 _JSON = JSON(none_as_null=True)
+
+
+def _of_some(name: str, known: str, *columns: str) -> Index:
+    """An index of the rows in which `known` is not null: the others cost it nothing."""
+    where = text(f"{known} IS NOT NULL")
+    return Index(name, *columns, postgresql_where=where, sqlite_where=where)
 
 
 class Base(DeclarativeBase):
@@ -67,6 +74,7 @@ class Experiment(Base):
         Index("ix_experiments_created_at_id", "created_at", "id"),
         Index("ix_experiments_state_created_at", "state", "created_at"),
         Index("ix_experiments_deleted_at", "deleted_at"),
+        _of_some("ix_experiments_turns", "waits_since", "owner", "n_running", "waits_since", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid.uuid4()))
@@ -94,6 +102,12 @@ class Experiment(Base):
     """Steps that were done by then, counted as `steps_total` counts them."""
     finished_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    n_running: Mapped[int] = mapped_column(default=0)
+    """Stacks of it that are running."""
+    waits_since: Mapped[datetime | None] = mapped_column(default=database_now())
+    """Null where no stack of it is queued; else its submission, or the last change of a stack's state: whoever has had
+    a turn goes to the end of the line when it is over.
+    """
 
 
 class ExperimentLabel(Base):
@@ -137,8 +151,9 @@ class Stack(Base):
     __table_args__ = (
         UniqueConstraint("experiment_id", "generation", "position"),
         Index("ix_stacks_state_owner_queued_at_id", "state", "owner", "queued_at", "id"),
-        Index("ix_stacks_experiment_id_state", "experiment_id", "state"),
+        Index("ix_stacks_experiment_id_state_queued_at_id", "experiment_id", "state", "queued_at", "id"),
         Index("ix_stacks_state_lease_until", "state", "lease_until"),
+        _of_some("ix_stacks_owner_started_at", "started_at", "owner", "started_at"),
         _NEVER_AGAIN,
     )
 

@@ -79,7 +79,8 @@ def lock_stacks(session: Session, experiment_id: str) -> None:
 
 
 def settle(session: Session, experiment_id: str, *, actor: str) -> None:
-    """Brings the experiment to what its stacks say, after a change to one of them, and raises its version.
+    """Brings the experiment to what its stacks say, after a change to one of them, raises its version, and puts it at
+    the end of the line.
 
     It ends once a generation: two workers that finish the last two stacks come one after the other through the
     experiment's row, and only the second finds no stack open.
@@ -90,7 +91,7 @@ def settle(session: Session, experiment_id: str, *, actor: str) -> None:
     if before is None:
         return
     after = _state(session, experiment_id, before)
-    values: dict[str, object] = {"version": Experiment.version + 1, "state": after}
+    values: dict[str, object] = {"version": Experiment.version + 1, "state": after} | _TURN
     if after != before:
         change = Change(generation=generation(session, experiment_id))
         note(session, experiment_id, [change], from_state=before, to_state=after, actor=actor)
@@ -120,12 +121,31 @@ def _steps_done(experiment_id: str) -> sa.ScalarSelect[int]:
 
 
 def _state(session: Session, experiment_id: str, before: str) -> str:
-    # One look at the index for each: an experiment may have thousands of stacks, and each claim comes by here.
-    of_state = (sa.exists().where(Stack.experiment_id == experiment_id, Stack.state == state) for state in STATES)
-    stacks = set(compress(STATES, session.execute(sa.select(*of_state)).one()))
+    stacks = set(compress(STATES, session.execute(_STATES_OF, {"experiment_id": experiment_id}).one()))
     if RUNNING in stacks:
         return RUNNING
     if QUEUED in stacks:
         # Stacks that ended, or were given back, have made it run already; it never goes back to the queue.
         return QUEUED if before == QUEUED and stacks == {QUEUED} else RUNNING
     return ended_as(set(session.scalars(sa.select(Run.state).where(Run.experiment_id == experiment_id).distinct())))
+
+
+def _has(state: str, experiment_id: sa.SQLColumnExpression[str]) -> sa.ColumnElement[bool]:
+    """Whether a stack of it is in that state. One look at the index: an experiment may have thousands of stacks, and
+    each claim comes by here. Asked whether a row exists, Postgres read the table until it met one.
+    """
+    first = sa.select(sa.func.min(Stack.queued_at)).where(Stack.experiment_id == experiment_id, Stack.state == state)
+    return first.scalar_subquery().is_not(None)
+
+
+_STATES_OF = sa.select(*(_has(state, sa.bindparam("experiment_id", type_=sa.Text)) for state in STATES))
+_N_RUNNING = sa.select(sa.func.count()).where(
+    # Spelt out: where the state is a parameter, Postgres expects as many to run as wait.
+    Stack.experiment_id == Experiment.id,
+    Stack.state == sa.literal(RUNNING, literal_execute=True),
+)
+# What claims take an owner's experiments in turn by.
+_TURN: dict[str, object] = {
+    "n_running": _N_RUNNING.scalar_subquery(),
+    "waits_since": sa.case((_has(QUEUED, Experiment.id), database_now())),
+}

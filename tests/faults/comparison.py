@@ -11,7 +11,18 @@ from sqlalchemy.orm import Session
 
 from lab.records import StackRecord
 from store.leases import Claim
-from store.models import RUNNING, SUCCEEDED, TERMINAL, CheckpointChunk, Experiment, Measurement, Run, Stack, Transition
+from store.models import (
+    QUEUED,
+    RUNNING,
+    SUCCEEDED,
+    TERMINAL,
+    CheckpointChunk,
+    Experiment,
+    Measurement,
+    Run,
+    Stack,
+    Transition,
+)
 from tests.faults.model import RecordModel
 from tests.store.builders import a_record
 
@@ -26,6 +37,7 @@ def compare(model: RecordModel, session: Session) -> None:
     _compare_stacks(model, {stack.id: stack for stack in session.scalars(sa.select(Stack))})
     states = {row.id: row.state for row in session.execute(sa.select(Experiment.id, Experiment.state))}
     assert states == {each: model.state(each) for each in model.experiment_ids()}
+    _compare_turns(model, session.scalars(sa.select(Experiment)))
     _compare_trail(model, session.scalars(sa.select(Transition).order_by(Transition.id)))
     _compare_numbers(model, session)
     with_checkpoints = set(session.scalars(sa.select(CheckpointChunk.stack_id)))
@@ -40,6 +52,13 @@ def _compare_stacks(model: RecordModel, stacks: dict[int, Stack]) -> None:
         assert row.lease_owner == told.owner
         if told.state == RUNNING:
             assert (row.cancel_requested, row.yield_requested) == (told.cancel_requested, told.yield_requested)
+
+
+def _compare_turns(model: RecordModel, experiments: Iterable[Experiment]) -> None:
+    """What claims go by is what the stacks say."""
+    for row in experiments:
+        states = [stack.state for stack in model.of(row.id)]
+        assert (row.n_running, row.waits_since is not None) == (states.count(RUNNING), QUEUED in states)
 
 
 def _compare_trail(model: RecordModel, trail: Iterable[Transition]) -> None:

@@ -15,9 +15,9 @@ from lab.catalog.measurements import CURVES, MEASUREMENTS
 from store.database import Database
 from store.metrics import RUN_METRICS
 from store.migrate import config, upgrade
-from store.models import Base
+from store.models import Base, Experiment
 from tests.builders import a_spec
-from tests.store.builders import submitted
+from tests.store.builders import claimed, finished, in_stacks, submitted
 
 VIEWS = {
     "experiments_named",
@@ -76,6 +76,29 @@ def _derived(database: Database) -> list[list[tuple[object, ...]]]:
             "SELECT id, request_digest FROM experiments WHERE request_digest IS NOT NULL",
         )
         return [[tuple(row) for row in session.execute(sa.text(query))] for query in queries]
+
+
+def test_experiments_of_an_earlier_version_stand_in_line(database: Database) -> None:
+    served, all_running, ended, waiting = (submitted(database, in_stacks(n)) for n in (3, 1, 1, 2))
+    claims = [claimed(database) for _ in range(4)]
+    finished(database, claims[2])
+    finished(database, claims[3])
+    before = _turns(database)
+
+    command.downgrade(config(database.url), "0009")
+    upgrade(database.url)
+
+    assert _turns(database) == before
+    assert [row.n_running for row in before] == [1, 1, 0, 0]
+    assert claims[3].experiment_id == waiting.id
+    assert claimed(database).experiment_id == waiting.id
+    assert {claim.experiment_id for claim in claims[:3]} == {served.id, all_running.id, ended.id}
+
+
+def _turns(database: Database) -> list[sa.Row[int, bool]]:
+    with database.reading() as session:
+        waits = Experiment.waits_since.is_not(None).label("waits")
+        return list(session.execute(sa.select(Experiment.n_running, waits).order_by(Experiment.created_at)))
 
 
 def test_every_foreign_key_has_an_index_to_cascade_by() -> None:

@@ -176,12 +176,12 @@ def test_a_bad_cursor_is_named(sqlite_database: Database, cursor: str) -> None:
 
 def test_counts_say_how_far_an_experiment_is(database: Database) -> None:
     experiment = submitted(database, in_stacks(3))
-    other = submitted(database)
     ran(database, claimed(database), results_of=[a_result()] * 3 + [a_result(diverged_at=2)])
     failing = claimed(database)
     with database.writing() as session:
         leases.hold(session, failing, step=3)
         leases.fail(session, failing, error_class="OutOfMemory", error="It did not fit.")
+    other = submitted(database)
 
     with database.reading() as session:
         counts = submissions.counts(session, experiment.id)
