@@ -25,6 +25,7 @@ from urllib.parse import quote
 from actlab.errors import LabError, TimedOut
 from actlab.http import Connection
 from actlab.news import LONGEST_S, News
+from actlab.progress import Lines
 from actlab.token import found
 
 # A method below is called `list`, so these types need names.
@@ -103,16 +104,19 @@ class Lab:
         self,
         experiment_id: str,
         *,
+        progress: bool = False,
         on_progress: Callable[[Json], None] | None = None,
         timeout_s: float | None = None,
     ) -> Json:
-        """The experiment once it has ended, however it did. `on_progress` gets it at every look, changed or not.
+        """The experiment once it has ended, however it did. With `progress` it prints now and then how far that is, and
+        what it waits for. `on_progress` gets the experiment at every look, changed or not.
 
         It looks when the lab says that something happened, and by itself where the lab does not say. Raises TimedOut
         after `timeout_s`. Rides out a lab that is away for less than two minutes.
         """
         until = math.inf if timeout_s is None else time.monotonic() + timeout_s
         news = News(self._connection, _path(experiment_id, "events"), longest_s=min(LONGEST_S, self._timeout_s / 2))
+        lines = Lines(print, self.waits_for) if progress else None
         pause_s = SHORTEST_POLL_S
         experiment: Json = {}
         etag: str | None = None
@@ -120,6 +124,8 @@ class Lab:
             seen, etag = self._look(experiment_id, etag)
             pause_s = SHORTEST_POLL_S if seen else min(pause_s * 1.3, LONGEST_POLL_S)
             experiment = seen or experiment
+            if lines is not None:
+                lines.look(experiment)
             if on_progress is not None:
                 on_progress(experiment)
             if experiment["state"] in ENDED:
@@ -128,6 +134,21 @@ class Lab:
             if pause_s > left_s:
                 raise TimedOut(f"Experiment {experiment_id} has not ended after {timeout_s:g} s; it goes on.")
             news.pause(pause_s, most_s=left_s)
+
+    def queue(self) -> Json:
+        """How many experiments wait and run, in how many training processes, and what the waiting ones wait for."""
+        return self._connection.json("GET", "/v1/queue", patience_s=0.0)
+
+    def waits_for(self, experiment: Json) -> str:
+        """What the experiment waits for, in a sentence: empty where something of it runs, where it has ended, and where
+        the lab does not say.
+        """
+        if experiment["runs"]["running"] or not experiment["runs"]["queued"]:
+            return ""
+        try:
+            return self.queue()["answer"] or ""
+        except LabError:
+            return ""
 
     def cancel(self, experiment_id: str) -> Json:
         """Asks for the end of what still runs or waits; what is measured stays."""

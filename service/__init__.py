@@ -20,6 +20,7 @@ from service import (
     metrics,
     predictions,
     problems,
+    queue,
     report,
     results,
     rows,
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> Flask:
             report,
             claims,
             catalog,
+            queue,
             health,
             metrics,
         ):

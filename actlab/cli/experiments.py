@@ -56,7 +56,7 @@ def show(experiment_id: str, *, as_json: bool, lab: Lab) -> None:
     if as_json:
         print_json(experiment)
         return
-    console().print(tables.experiment(experiment))
+    console().print(tables.experiment(experiment, lab.waits_for(experiment)))
     if experiment["runs"]["succeeded"]:
         click.echo()
         console().print(tables.summary(lab.summary(experiment["id"]), score(lab, experiment)))
@@ -164,7 +164,7 @@ def delete(experiment_id: str, *, yes: bool, as_json: bool, lab: Lab) -> None:
 def follow(lab: Lab, experiment_id: str, *, quiet: bool, **options: Any) -> Json:
     """Watches an experiment to its end. Ctrl-C ends the command and says that the experiment goes on."""
     try:
-        with following(quiet=quiet) as look:
+        with following(lab, quiet=quiet) as look:
             return lab.wait(experiment_id, on_progress=look, **options)
     except KeyboardInterrupt:
         short = experiment_id[:8]

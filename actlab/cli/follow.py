@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from actlab.cli.frame import console
-from actlab.client import Json
-
-# A plain line at a change of state, at every tenth, and at least this often.
-LINE_EVERY_S = 30.0
+from actlab.client import Json, Lab
+from actlab.progress import LINE_EVERY_S, Lines, counts, remaining
 
 
 @contextmanager
-def following(*, quiet: bool = False) -> Iterator[Callable[[Json], None]]:
+def following(lab: Lab, *, quiet: bool = False) -> Iterator[Callable[[Json], None]]:
     """What to call with the experiment at every look at it."""
     if quiet:
         yield lambda experiment: None
     elif sys.stderr.isatty():
-        with _live() as look:
+        with _live(lab) as look:
             yield look
     else:
-        yield _Lines().look
-
-
-def counts(experiment: Json) -> str:
-    """`12 of 30 runs done, 1 failed`: what happened to the runs."""
-    runs = experiment["runs"]
-    total = experiment["plan"]["runs"]
-    said = [f"{runs['succeeded']} of {total} runs done"]
-    said += [f"{runs[key]} {key}" for key in ("running", "failed", "cancelled", "diverged") if runs.get(key)]
-    return ", ".join(said)
+        yield Lines(partial(click.echo, err=True), lab.waits_for).look
 
 
 @contextmanager
-def _live() -> Iterator[Callable[[Json], None]]:
+def _live(lab: Lab) -> Iterator[Callable[[Json], None]]:
     columns = (
         TextColumn("{task.fields[state]:<9}"),
         BarColumn(),
@@ -48,31 +39,27 @@ def _live() -> Iterator[Callable[[Json], None]]:
     )
     with Progress(*columns, TimeElapsedColumn(), console=console(err=True)) as progress:
         bar = progress.add_task("", total=1.0, state="")
+        waits = _Sentences(progress.console.print, lab.waits_for)
 
         def look(experiment: Json) -> None:
             description = counts(experiment) + remaining(experiment)
             progress.update(bar, completed=experiment["progress"], description=description, state=experiment["state"])
+            waits.look(experiment)
 
         yield look
 
 
-class _Lines:
-    """Remembers what was said last, so that a log gets a line only when there is something to say."""
+class _Sentences:
+    """What an experiment waits for, above its bar: now and then, and nothing twice in a row."""
 
-    def __init__(self) -> None:
-        self._said: tuple[str, int] = ("", -1)
-        self._said_at = 0.0
+    def __init__(self, say: Callable[[str], object], waits_for: Callable[[Json], str]) -> None:
+        self._say, self._waits_for = say, waits_for
+        self._said, self._said_at = "", -math.inf
 
     def look(self, experiment: Json) -> None:
-        now = (experiment["state"], int(experiment["progress"] * 10))
-        if now == self._said and time.monotonic() - self._said_at < LINE_EVERY_S:
+        if time.monotonic() - self._said_at < LINE_EVERY_S:
             return
-        self._said, self._said_at = now, time.monotonic()
-        click.echo(f"{now[0]} {experiment['progress']:.0%}: {counts(experiment)}{remaining(experiment)}", err=True)
-
-
-def remaining(experiment: Json) -> str:
-    eta_s = experiment.get("eta_s")
-    if not eta_s or experiment["state"] != "running":
-        return ""
-    return f", about {eta_s:.0f} s to go" if eta_s < 90 else f", about {eta_s / 60:.0f} min to go"
+        waits = self._waits_for(experiment)
+        if waits not in ("", self._said):
+            self._say(waits)
+            self._said, self._said_at = waits, time.monotonic()

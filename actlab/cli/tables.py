@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actlab.cli.follow import counts, remaining
 from actlab.cli.plain import plain
 from actlab.client import Json
+from actlab.progress import counts, remaining
 
 NONE = "-"
 # Columns of words; all others hold numbers.
@@ -43,14 +43,17 @@ def experiments(items: Sequence[Json]) -> Table:
     return table
 
 
-def experiment(item: Json) -> RenderableType:
-    """What a person wants to know of one experiment: what was asked, how far it is, what went wrong."""
+def experiment(item: Json, waits: str) -> RenderableType:
+    """What a person wants to know of one experiment: what was asked, how far it is, what it waits for, what went
+    wrong.
+    """
     spec = item["spec"]
     lines = {
         "experiment": item["id"],
         "name": plain(item["name"] or NONE),
         "tags": plain(", ".join(item["tags"]) or NONE),
         "state": f"{item['state']} ({item['progress']:.0%}): {counts(item)}{remaining(item)}",
+        **({"waits": waits} if waits else {}),
         "created": _time(item["created_at"]),
         "finished": _time(item["finished_at"]),
         "activations": _activations(item),

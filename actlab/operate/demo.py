@@ -65,7 +65,7 @@ def _ask(place: Place, wish: StopWish, question: Json, workers: int | None) -> N
         running.supervisor.say = _say
         experiment = lab.submit(question)
         _say(f"Asked {running.url}: {question['name']} ({experiment['plan']['runs']} networks)")
-        with following() as look:
+        with following(lab) as look:
             while experiment["state"] not in ENDED:
                 wish.wait(POLL_S)
                 running.tend()

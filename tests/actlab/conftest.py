@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from actlab.client import Json, Lab
-from tests.actlab.labs import A_QUESTION, Up, started
+from tests.actlab.labs import A_LONG_QUESTION, A_QUESTION, Up, started
+from tests.waiting import until
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +42,14 @@ def answered(lab_up: Up) -> Json:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return tmp_path / "lab data"
+
+
+@pytest.fixture
+def behind(lab: Lab) -> Iterator[Json]:
+    """An experiment that waits for the lab's one process, which another has for as long as the test lasts."""
+    ahead = lab.submit(A_LONG_QUESTION)["id"]
+    until(lambda: lab.get(ahead)["state"] == "running")
+    yield (waiting := lab.submit(A_LONG_QUESTION))
+    for each in (waiting["id"], ahead):
+        lab.cancel(each)
+        lab.wait(each, timeout_s=30)

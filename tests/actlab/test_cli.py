@@ -223,6 +223,15 @@ def test_more_replicates_are_trained_on_demand(lab_up: Up, lab: Lab) -> None:
     assert lab.cancel_found(tag="grown") == 0
 
 
+def test_what_waits_says_for_what(lab_up: Up, behind: Json) -> None:
+    shown = actlab(lab_up, "show", behind["id"])
+    waited = actlab(lab_up, "wait", behind["id"], "--timeout", "1")
+
+    sentence = "Waits for a free training process: 1 is busy, with 1 other experiment."
+    assert re.search(rf"waits +{sentence}", shown.stdout)
+    assert f"queued 0%: 0 of 4 runs done. {sentence}\n" in waited.stderr
+
+
 def test_ctrl_c_says_that_the_experiment_goes_on(lab_up: Up, lab: Lab) -> None:
     command = [sys.executable, "-m", "actlab", "run", "-", "--url", lab_up.url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -243,8 +252,22 @@ def test_ctrl_c_says_that_the_experiment_goes_on(lab_up: Up, lab: Lab) -> None:
 
 
 def test_progress_is_a_live_bar_at_a_terminal(lab_up: Up) -> None:
+    seen = at_a_terminal(lab_up, "run", "--activations", "relu", *TINY)
+
+    assert b"\x1b[" in seen
+    assert b"2 of 2 runs done" in seen
+
+
+def test_what_is_waited_for_stands_once_above_the_bar(lab_up: Up, behind: Json) -> None:
+    seen = at_a_terminal(lab_up, "wait", behind["id"], "--timeout", "3")
+
+    assert seen.count(b"Waits for a free training process: 1 is busy, with 1 other experiment.\r\n") == 1
+
+
+def at_a_terminal(up: Up, *arguments: str) -> bytes:
+    """Everything that the command writes there."""
     controller, terminal = pty.openpty()
-    command = [sys.executable, "-m", "actlab", "run", "--activations", "relu", *TINY, "--url", lab_up.url]
+    command = [sys.executable, "-m", "actlab", *arguments, "--url", up.url]
     with subprocess.Popen(
         command, stdin=terminal, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm"}
     ):
@@ -253,9 +276,7 @@ def test_progress_is_a_live_bar_at_a_terminal(lab_up: Up) -> None:
         while piece := _read(controller):
             seen += piece
     os.close(controller)
-
-    assert b"\x1b[" in seen
-    assert b"2 of 2 runs done" in seen
+    return seen
 
 
 def _read(controller: int) -> bytes:

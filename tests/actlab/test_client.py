@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actlab.client import Json, Lab
-from actlab.errors import Conflict, NotFound, Refused
+from actlab.errors import Conflict, NotFound, Refused, TimedOut
 from tests.actlab.labs import A_LONG_QUESTION, A_QUESTION
 
 
@@ -34,6 +34,20 @@ def test_progress_is_told_while_one_waits(lab: Lab) -> None:
 
     assert seen[-1] == end
     assert end["progress"] == 1.0
+
+
+def test_who_waits_is_told_for_what(lab: Lab, behind: Json, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(TimedOut):
+        lab.wait(behind["id"], progress=True, timeout_s=1)
+
+    assert capsys.readouterr().out == f"queued 0%: 0 of 4 runs done. {lab.queue()['answer']}\n"
+    assert "Waits for a free training process: 1 is busy, with 1 other experiment." in lab.waits_for(behind)
+
+
+def test_who_does_not_wait_is_told_nothing(lab: Lab, answered: Json, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.wait(answered["id"], progress=True)
+
+    assert capsys.readouterr().out == "succeeded 100%: 4 of 4 runs done\n"
 
 
 def test_what_an_experiment_left_is_all_there(lab: Lab, answered: Json) -> None:
