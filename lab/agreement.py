@@ -1,17 +1,22 @@
-"""Theory beside the measurement: whether what networks show at step 0 is what was predicted."""
+"""Theory beside the measurement: whether what networks show at step 0 is what was predicted, in numbers and words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.catalog.predictions import GRADIENT_RATIO, PREDICTIONS
+from lab.phrases import between, listed
 from lab.records import PredictedValue
-from lab.statistics import Estimate, Values, equivalence, estimate, geometric
+from lab.statistics import ACROSS, Estimate, Values, equivalence, estimate, geometric
 
 LEVEL = 0.9
 """Of the interval that must lie within the band: both its ends are then tested at 5 %."""
+
+_INTERVAL = f"but the {100 * LEVEL:g} % interval reaches across the band's end"
+_INSIDE = "{means} within {off} % of theory, inside its band of ±{margin} %, " + _INTERVAL
+_OUTSIDE = "{means} outside theory's band of ±{margin} %, " + _INTERVAL
 
 AGREES, DISAGREES, INCONCLUSIVE = OUTCOMES = ("agrees", "disagrees", "inconclusive")
 
@@ -70,3 +75,54 @@ def whole_network(predictions: Sequence[PredictedValue]) -> PredictedValue:
         logarithms.append((math.log(each.predicted), math.log(each.high)))
     middle, high = (math.fsum(column) / len(ratios) for column in zip(*logarithms, strict=True))
     return PredictedValue(None, GRADIENT_RATIO, math.exp(middle), math.exp(2 * middle - high), math.exp(high))
+
+
+def told(gradients: Mapping[str, Agreement]) -> list[str]:
+    """In words how gradient ratios fit their predictions, by the names of arms. Those for which it is open stand
+    together where they share the cause, with their numbers.
+    """
+    agree = [name for name, found in gradients.items() if found.outcome == AGREES]
+    disagree = [f"{name} ({_beside(found)})" for name, found in gradients.items() if found.outcome == DISAGREES]
+    undecided: dict[str, dict[str, Agreement]] = {}
+    for name, found in gradients.items():
+        if found.outcome == INCONCLUSIVE:
+            undecided.setdefault(_cause(found), {})[name] = found
+    parts = [f"agrees with it for {listed(agree)}"] if agree else []
+    parts += [f"disagrees for {listed(disagree)}"] if disagree else []
+    sentences = [f"the measured one {'; it '.join(parts)}."] if parts else []
+    sentences += [f"whether the measured one agrees is open for {_open(*each)}." for each in undecided.items()]
+    if not sentences:
+        return []
+    first, *rest = sentences
+    return [
+        f"Theory of wide networks predicts the factor before training; {first}",
+        *(sentence[0].upper() + sentence[1:] for sentence in rest),
+    ]
+
+
+def _cause(found: Agreement) -> str:
+    """Why it is open. Where nothing but the interval is in the way, on which side of the band's end the mean lies."""
+    if found.reason != ACROSS or not found.ratio or found.margin is None:
+        return found.reason
+    return _INSIDE if abs(math.log(found.ratio)) <= found.margin else _OUTSIDE
+
+
+def _open(cause: str, these: Mapping[str, Agreement]) -> str:
+    numbers = listed([f"{name} ({_beside(found, interval=True)})" for name, found in these.items()])
+    if cause not in (_INSIDE, _OUTSIDE):
+        return f"{numbers}: {cause}"
+    margin = between([100 * found.margin for found in these.values() if found.margin is not None])
+    n = between([found.measured.n for found in these.values()])
+    # Rounded up, so that it is never less than it is said to be.
+    off = max(round(100 * abs(math.log(found.ratio)), 6) for found in these.values() if found.ratio)
+    means = "the mean is" if len(these) == 1 else "each mean is"
+    where = cause.format(means=means, off=max(1, math.ceil(off)), margin=margin)
+    return f"{numbers}: {where} (n = {n}). More replicates would narrow it"
+
+
+def _beside(found: Agreement, *, interval: bool = False) -> str:
+    measured = found.measured
+    mean = "unknown" if measured.mean is None else f"x {measured.mean:.3g}"
+    if interval and measured.low is not None and measured.high is not None:
+        mean += f" [{measured.low:.3g}, {measured.high:.3g}]"
+    return f"{mean}, predicted x {found.prediction.predicted:.3g}"

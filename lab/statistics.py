@@ -23,6 +23,7 @@ FEWEST = 5
 by chance too often.
 """
 
+ACROSS = "the interval reaches across the end of the band"
 _TOO_LARGE = "too large for a mean and an interval"
 _LARGEST_EXPONENT = math.log(np.finfo(np.float64).max)
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -127,7 +128,7 @@ def equivalence(differences: Values, *, margin: float, level: float = 0.9) -> Eq
         return Equivalence(n, missing, "agrees")
     if found.high < -margin or found.low > margin:
         return Equivalence(n, missing, "disagrees")
-    return Equivalence(n, missing, "inconclusive", "the interval reaches across the end of the band")
+    return Equivalence(n, missing, "inconclusive", ACROSS)
 
 
 def wilson(successes: int, n: int, *, level: float = 0.95) -> Estimate:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.agreement import AGREES, DISAGREES, INCONCLUSIVE, Agreement
+from lab.agreement import Agreement, told
+from lab.phrases import listed
 from lab.statistics import FEWEST, ArmComparison, Difference, Estimate, spans
 
 
@@ -73,8 +74,6 @@ _VANISHING = (
 _CANCELLED = "What was cancelled does not count; pairs with both members do. A retry trains the rest."
 # Of the way from guessing to being always right: networks this near to it have learnt next to nothing.
 _NEXT_TO_NOTHING = 0.05
-# More names than this make no sentence: the table has them all.
-_MOST_LISTED = 8
 
 
 def answer(
@@ -123,7 +122,7 @@ def _against_baseline(
                 outcome, words = _outcome(arm.activation, arm.score.difference, score, level)
                 said[outcome].append(words)
         if any(said.values()):
-            told = "; ".join(f"{outcome}: {_listed(names)}" for outcome, names in said.items() if names)
+            told = "; ".join(f"{outcome}: {listed(names)}" for outcome, names in said.items() if names)
             # An arm is compared with the baseline at its own grid point, so that once is enough to say it.
             of = arms[baseline]
             against = f"At {of.point}, against {of.activation}" if of.point else f"Against {of.activation}"
@@ -157,7 +156,7 @@ def _guessing(arms: Mapping[int, ArmSummary], score: Score) -> list[str]:
     if not said:
         return []
     told = "They have learnt next to nothing in the steps given; what they would come to is not known."
-    return [f"No better than guessing, or hardly: {_listed(said)}. {told}"]
+    return [f"No better than guessing, or hardly: {listed(said)}. {told}"]
 
 
 def _gradients(arms: Mapping[int, ArmSummary]) -> list[str]:
@@ -170,31 +169,19 @@ def _gradients(arms: Mapping[int, ArmSummary]) -> list[str]:
     said = []
     if vanishing:
         fastest = sorted(vanishing, key=lambda pair: pair[1])
-        said.append("shrinks for " + _listed([f"{name} (x {ratio:.2g})" for name, ratio in fastest]))
+        said.append("shrinks for " + listed([f"{name} (x {ratio:.2g})" for name, ratio in fastest]))
     if exploding:
-        said.append("grows for " + _listed([f"{name} (x {ratio:.2g})" for name, ratio in exploding]))
+        said.append("grows for " + listed([f"{name} (x {ratio:.2g})" for name, ratio in exploding]))
     if steady:
-        said.append("stays within a quarter for " + _listed(steady))
+        said.append("stays within a quarter for " + listed(steady))
     change = "; it ".join(said)
     told = f"Before training, from each layer to the one below it, the squared per-sample gradient norm {change}."
     return [told, _VANISHING] if vanishing else [told]
 
 
 def _theory(arms: Mapping[int, ArmSummary]) -> list[str]:
-    """One sentence on how the gradient ratios fit their predictions, where there are both."""
-    said: dict[str, list[str]] = {AGREES: [], DISAGREES: [], INCONCLUSIVE: []}
-    for arm in arms.values():
-        if arm.theory is not None and arm.theory.outcome is not None:
-            measured, predicted = arm.theory.measured.mean, arm.theory.prediction.predicted
-            beside = "" if arm.theory.outcome == AGREES else f" (x {measured:.3g}, predicted x {predicted:.3g})"
-            said[arm.theory.outcome].append(arm.name + beside)
-    words = {
-        AGREES: "agrees with it for",
-        DISAGREES: "disagrees for",
-        INCONCLUSIVE: "is too uncertain, by too few or too narrow networks, to say so for",
-    }
-    told = "; it ".join(f"{words[outcome]} {_listed(names)}" for outcome, names in said.items() if names)
-    return [f"Theory of wide networks predicts the factor before training; the measured one {told}."] if told else []
+    """How the gradient ratios fit their predictions, where there are both."""
+    return told({arm.name: arm.theory for arm in arms.values() if arm.theory is not None})
 
 
 def _dead(arms: Mapping[int, ArmSummary], probe_size: int) -> list[str]:
@@ -209,7 +196,7 @@ def _dead(arms: Mapping[int, ArmSummary], probe_size: int) -> list[str]:
     if not dead:
         return [f"No hidden unit was dead on the probe of {probe_size} inputs, before or after training."]
     rest = "; every other arm has none" if len(dead) < len(measured) else ""
-    return [f"Dead hidden units at the end, on the probe of {probe_size} inputs: {_listed(dead)}{rest}."]
+    return [f"Dead hidden units at the end, on the probe of {probe_size} inputs: {listed(dead)}{rest}."]
 
 
 def _means(arms: Mapping[int, ArmSummary]) -> list[str]:
@@ -222,7 +209,7 @@ def _means(arms: Mapping[int, ArmSummary]) -> list[str]:
             said["not told apart from zero"].append(arm.name)
         else:
             said["above zero" if mean > 0 else "below zero"].append(f"{arm.name} ({mean:.2g})")
-    told = "; ".join(f"{where} for {_listed(names)}" for where, names in said.items() if names)
+    told = "; ".join(f"{where} for {listed(names)}" for where, names in said.items() if names)
     return [f"After training the mean activation is {told}."] if told else []
 
 
@@ -231,7 +218,7 @@ def _missing(arms: Mapping[int, ArmSummary]) -> list[str]:
     said += [f"{arm.failed} of {arm.name} failed" for arm in arms.values() if arm.failed]
     cancelled = [arm for arm in arms.values() if arm.cancelled]
     said += [_told_cancelled(arm) for arm in cancelled]
-    told = [f"Not in the means: {_listed(said)}."] if said else []
+    told = [f"Not in the means: {listed(said)}."] if said else []
     return [*told, _CANCELLED] if cancelled else told
 
 
@@ -243,9 +230,3 @@ def _told_cancelled(arm: ArmSummary) -> str:
 
 def _share(value: float | None) -> str:
     return "unknown" if value is None else f"{100 * value:.3g} %"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    if len(parts) > _MOST_LISTED:
-        parts = [*parts[: _MOST_LISTED - 1], f"{len(parts) - _MOST_LISTED + 1} more"]
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from lab.agreement import agreement, whole_network
+from lab.agreement import agreement, told, whole_network
 from lab.records import PredictedValue
 from lab.statistics import Values
 
@@ -113,3 +113,29 @@ def test_a_network_s_ratio_needs_two_layers_and_all_of_theirs() -> None:
 
     assert whole_network([a_ratio()]).reason == "with one hidden layer there is no ratio"
     assert whole_network([a_ratio(), unknown, a_ratio(layer=3)]).reason == "too narrow"
+
+
+def test_arms_whose_interval_is_all_that_is_in_the_way_share_a_sentence_with_their_numbers() -> None:
+    """Logarithms with sd 0.1186 about ln 0.2426, 3.005 % below ln 0.25; t(4; 0.95) = 2.1318, so +-0.1131 about it."""
+    near, nearer = networks(5, about=0.2426, spread=0.1), networks(6, about=0.25, spread=0.1)
+    far = networks(5, about=0.27, spread=0.1)
+
+    said = told({name: agreement(a_ratio(), of) for name, of in (("relu", near), ("tanh", nearer), ("elu", far))})
+
+    assert said[0] == (
+        "Theory of wide networks predicts the factor before training; whether the measured one agrees is open for "
+        "relu (x 0.243 [0.217, 0.272], predicted x 0.25) and tanh (x 0.25 [0.228, 0.274], predicted x 0.25): "
+        "each mean is within 4 % of theory, inside its band of ±5 %, but the 90 % interval reaches across the band's "
+        "end (n = 5 to 6). More replicates would narrow it."
+    )
+    assert said[1].startswith("Whether the measured one agrees is open for elu (x 0.27 [")
+    assert "the mean is outside theory's band of ±5 %, but the 90 % interval reaches across" in said[1]
+    assert len(said) == 2
+
+
+def test_bands_of_different_widths_are_said_as_the_least_and_the_greatest() -> None:
+    wide = networks(5, spread=0.2)
+
+    [said] = told({"relu": agreement(a_ratio(), wide), "gelu": agreement(a_ratio(margin=0.12), wide)})
+
+    assert "each mean is within 1 % of theory, inside its band of ±5 to 12 %" in said

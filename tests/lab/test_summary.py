@@ -86,7 +86,7 @@ def test_a_gradient_that_shrinks_is_named_with_its_factor() -> None:
     assert "shrinks for relu (x 0.17); it grows for up (x 1.5); it stays within a quarter for tanh" in said
 
 
-def test_how_gradients_fit_their_theory_is_one_sentence_where_it_is_known() -> None:
+def test_how_gradients_fit_their_theory_is_said_where_it_is_known() -> None:
     predicted = PredictedValue(None, "gradient_ratio", 0.2, 0.19, 0.21)
     known = [
         replace(an_arm(name), theory=agreement(predicted, dict.fromkeys(range(n), ratio)))
@@ -97,8 +97,8 @@ def test_how_gradients_fit_their_theory_is_one_sentence_where_it_is_known() -> N
 
     assert (
         "Theory of wide networks predicts the factor before training; the measured one agrees with it for tanh; "
-        "it disagrees for elu (x 0.3, predicted x 0.2); it is too uncertain, by too few or too narrow networks, to say "
-        "so for gelu (x 0.2, predicted x 0.2)."
+        "it disagrees for elu (x 0.3, predicted x 0.2). Whether the measured one agrees is open for gelu "
+        "(x 0.2 [0.2, 0.2], predicted x 0.2): fewer than 5 networks."
     ) in said
     assert "Theory" not in say(an_arm("relu"))
 
