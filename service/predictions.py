@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import marshmallow as ma
 
-from lab.agreement import LEVEL, Agreement, agreement, whole_network
+from lab.agreement import LEVEL, OUTCOMES, Agreement, agreement, whole_network
 from lab.catalog.predictions import PREDICTIONS
 from lab.records import PredictedValue
 from lab.statistics import FEWEST
@@ -53,12 +54,22 @@ class PredictionAnswer(Answer):
     reason = Text(metadata={"description": "Why there is no prediction, no comparison, or no conclusion."})
 
 
+class OutcomesAnswer(Answer):
+    agrees = Whole()
+    disagrees = Whole()
+    inconclusive = Whole()
+    none = Whole(metadata={"description": "Nothing to compare: no prediction, or no network with a value."})
+
+
 class PredictedArmAnswer(Answer):
     arm = Whole()
     label = Text()
     swept = ma.fields.Dict()
     probe_size = Whole(metadata={"description": "Inputs that prediction and measurement are of."})
     predictions = ma.fields.List(ma.fields.Nested(PredictionAnswer))
+    outcomes = ma.fields.Nested(
+        OutcomesAnswer, metadata={"description": "How many of the predictions came to each, the whole network's too."}
+    )
     note = Text(metadata={"description": "Why there are no predictions."})
 
 
@@ -81,12 +92,15 @@ def predictions(query: dict[str, Any], experiment_id: Any) -> dict[str, Any]:
 
 def _beside(arm: Arm, predicted: Sequence[PredictedValue], measured: Measured) -> dict[str, Any]:
     every = [*predicted, whole_network(predicted)] if predicted else []
+    found = [agreement(each, measured.of(each.layer, each.quantity)) for each in every]
+    came_to = Counter(each.outcome or "none" for each in found)
     return {
         "arm": arm.position,
         "label": arm.label,
         "swept": arm.swept,
         "probe_size": arm.probe_size,
-        "predictions": [_shown(agreement(each, measured.of(each.layer, each.quantity))) for each in every],
+        "predictions": [_shown(each) for each in found],
+        "outcomes": {outcome: came_to[outcome] for outcome in (*OUTCOMES, "none")},
         "note": "" if predicted else _NONE_YET,
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from actlab.cli import tables
+from actlab.cli import prediction_tables, tables
 from actlab.cli.frame import console, find, id_argument, json_option, lab_options, print_json
 from actlab.cli.output import writable
 from actlab.cli.score import score
@@ -59,7 +59,7 @@ def predictions(experiment_id: str, *, arm: tuple[int, ...], as_json: bool, lab:
     actlab predictions last --arm 0 --json
     """
     answer = lab.predictions(find(lab, experiment_id)["id"], **({"arm": list(arm)} if arm else {}))
-    print_json(answer) if as_json else console().print(tables.predictions(answer))
+    print_json(answer) if as_json else console().print(prediction_tables.predictions(answer))
 
 
 @click.command()

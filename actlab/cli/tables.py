@@ -27,7 +27,9 @@ STEPS = {"first": "at step 0", "last": "at the last recorded step", "auc": "mean
 def experiments(items: Sequence[Json]) -> Table:
     # A terminal of 80 columns is narrow for this: a column that would be empty is left out.
     tagged = any(item["tags"] for item in items)
-    table = _table("id", "state", "runs", "name", "activations", "data set", *(["tags"] if tagged else []), "created")
+    table = new_table(
+        "id", "state", "runs", "name", "activations", "data set", *(["tags"] if tagged else []), "created"
+    )
     for item in items:
         names = ", ".join(entry["name"] for entry in item["spec"]["activations"])
         table.add_row(
@@ -89,7 +91,7 @@ def failures(item: Json) -> list[str]:
 
 
 def history(events: Sequence[Json]) -> Table:
-    table = _table("at", "what", "retry", "attempt", "state", "by", "reason")
+    table = new_table("at", "what", "retry", "attempt", "state", "by", "reason")
     for event in events:
         table.add_row(
             _time(event["at"]),
@@ -108,7 +110,7 @@ def plan(answer: Json) -> RenderableType:
     work = answer["plan"]
     cost = f"{work['cost_flops']:.2g} floating-point operations"
     words = f"{work['arms']} arms, {work['runs']} runs in {work['stacks']} stacks, {cost}"
-    table = _table("arm", "label")
+    table = new_table("arm", "label")
     for arm in answer["arms"]:
         table.add_row(str(arm["position"]), Text(arm["label"]))
     return Group(Text(words), Text(_forecast(answer["forecast"])), table)
@@ -132,7 +134,7 @@ def summary(answer: Json, score: str) -> RenderableType:
     """The table of arms, judged by `score`, with the answer in words below it."""
     rows: Sequence[Json] = answer["table"]
     show = percent if _is_share(score) else number
-    table = _table(
+    table = new_table(
         "arm",
         f"{score.replace('_', ' ')}\n[95 %]",
         "n",
@@ -144,7 +146,7 @@ def summary(answer: Json, score: str) -> RenderableType:
     for row in rows:
         table.add_row(
             Text(row["label"]),
-            _with_interval(row[score], show),
+            with_interval(row[score], show),
             _n(row),
             percent(_mean(row["dead_fraction_start"])),
             percent(_mean(row["dead_fraction_end"])),
@@ -160,43 +162,20 @@ def comparison(answer: Json) -> RenderableType:
         (percent, points, "\nin points") if _is_share(answer["metric"]) else (number, number, "")
     )
     level = f"[{100 * answer['level']:g} %]"
-    table = _table("arm", "n", "mean " + level, "sd" + unit, f"difference {level}{unit}", "p (Holm)", "note")
+    table = new_table("arm", "n", "mean " + level, "sd" + unit, f"difference {level}{unit}", "p (Holm)", "note")
     for arm in answer["arms"]:
         difference = arm["difference"] or {}
         table.add_row(
             Text(arm["label"]),
             _n(arm),
-            _with_interval(arm, show),
+            with_interval(arm, show),
             show_difference(arm["sd"]),
-            _with_interval(difference, show_difference, signed=True),
+            with_interval(difference, show_difference, signed=True),
             number(difference.get("p_holm")),
             Text("; ".join(note for note in (arm.get("note"), difference.get("note")) if note)),
         )
     words = f"{answer['definition']} Differences are paired by replicate, against the baseline."
     return Group(Text(caption(answer)), table, Text(words, style="dim"))
-
-
-def predictions(arms: Sequence[Json]) -> RenderableType:
-    """Every arm's layers: what theory predicts with its band, and what networks show with their interval."""
-    table = _table("label", "layer", "quantity", "predicted\n[band]", "measured\n[90 %]", "n", "agreement", "note")
-    for arm in arms:
-        if arm["note"]:
-            table.add_row(Text(arm["label"]), *[NONE] * 6, Text(arm["note"]))
-        for row in arm["predictions"]:
-            table.add_row(
-                Text(arm["label"]),
-                "all" if row["layer"] is None else str(row["layer"]),
-                row["quantity"],
-                _with_interval({"mean": row["predicted"], "low": row["low"], "high": row["high"]}, number),
-                _with_interval(row["measured"], number),
-                str(row["measured"]["n"]),
-                row["agreement"] or NONE,
-                Text(row["reason"]),
-            )
-    words = (
-        "Before training. They agree where the interval lies within the band; dead units depend on the probe's size."
-    )
-    return Group(table, Text(words, style="dim"))
 
 
 def caption(answer: Json) -> str:
@@ -225,7 +204,7 @@ def number(value: float | None, sign: str = "") -> str:
     return NONE if value is None else f"{value:{sign}.3g}"
 
 
-def _table(*columns: str) -> Table:
+def new_table(*columns: str) -> Table:
     """A table in which words give way where a terminal is narrow: numbers stay whole."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in columns:
@@ -233,7 +212,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _with_interval(estimate: Any, show: Any, *, signed: bool = False) -> str:
+def with_interval(estimate: Any, show: Any, *, signed: bool = False) -> str:
     sign = "+" if signed else ""
     mean = _mean(estimate)
     low, high = (estimate.get("low"), estimate.get("high")) if isinstance(estimate, Mapping) else (None, None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from actlab.cli import tables
+from actlab.cli import prediction_tables, tables
 from actlab.client import Json
 
 
@@ -118,3 +118,36 @@ def test_a_summary_without_any_score_still_names_it(score: str, header: str) -> 
 
     assert header in text
     assert "gradient ratio" in text
+
+
+def a_prediction(layer: int | None, quantity: str, agreement: str | None) -> Json:
+    ends = {"low": 0.1, "high": 0.3}
+    measured = {"mean": 0.2, "n": 5, **ends}
+    found = {"layer": layer, "quantity": quantity, "agreement": agreement}
+    return found | {"predicted": 0.2, "measured": measured, "reason": "", **ends}
+
+
+def test_predictions_end_with_how_many_agree_and_which_do_not() -> None:
+    outcomes = ["agrees", "disagrees", "inconclusive", None, "agrees"]
+    rows = [a_prediction(i + 1, "activation_mean", outcome) for i, outcome in enumerate(outcomes)]
+    whole = a_prediction(None, "gradient_ratio", "disagrees")
+
+    text = printed(prediction_tables.predictions([{"label": "relu", "note": "", "predictions": [*rows, whole]}]))
+
+    assert text.splitlines()[-1].rstrip() == (
+        "Agree: 2 of 5; disagree: 2 (relu, layer 2, activation_mean; relu, all layers, gradient_ratio); "
+        "inconclusive: 1; nothing to compare: 1."
+    )
+    assert "[90 %]: interval" in text
+    assert "[band]: where" in text
+
+
+def test_many_predictions_that_disagree_are_counted_and_none_compared_is_said() -> None:
+    rows = [a_prediction(i + 1, "activation_mean", "disagrees") for i in range(11)]
+    many, none = (
+        printed(prediction_tables.predictions([{"label": "relu", "note": "", "predictions": found}]))
+        for found in (rows, [a_prediction(1, "dead_fraction", None)])
+    )
+
+    assert "layer 8, activation_mean; 3 more)" in " ".join(many.split())
+    assert "nothing to compare: the notes" in none

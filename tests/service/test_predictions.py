@@ -44,6 +44,7 @@ def test_a_prediction_stands_beside_its_measurement(client: FlaskClient, databas
     assert (last["predicted"], last["agreement"], last["reason"]) == (None, None, LAST.reason)
     whole = rows[None, "gradient_ratio"]
     assert (whole["predicted"], whole["agreement"]) == (pytest.approx(0.25), "agrees")
+    assert arm["outcomes"] == {"agrees": 3, "disagrees": 1, "inconclusive": 0, "none": 1}
 
 
 def test_a_wrong_prediction_disagrees_and_few_networks_leave_it_open(client: FlaskClient, database: Database) -> None:
@@ -61,6 +62,7 @@ def test_before_its_first_network_has_begun_an_arm_says_why_there_is_nothing(
 ) -> None:
     for arm in items(client, submitted(database, a_spec())):
         assert arm["predictions"] == []
+        assert set(arm["outcomes"].values()) == {0}
         assert "first network has not begun" in arm["note"]
 
 
