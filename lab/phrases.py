@@ -15,6 +15,12 @@ def listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
+def labels(parts: Sequence[str]) -> str:
+    """`relu, depth=2; tanh, depth=2`: such as have commas of their own."""
+    left = len(parts) - _MOST_LISTED
+    return "; ".join([*parts[:_MOST_LISTED], *([f"and {left} more"] if left > 0 else [])])
+
+
 def between(values: Sequence[float]) -> str:
     """`5 to 12`, to two digits; one number where all are the same."""
     low, high = (f"{value:.2g}" for value in (min(values), max(values)))

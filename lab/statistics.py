@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
+from lab.phrases import labels
+
 MOST_MISSING = 0.1
 """Share of pairs that may lack a member before a comparison says nothing."""
 
@@ -174,6 +176,30 @@ def compare(
         )
         for arm in baseline_of
     }
+
+
+def adjustment(compared: Mapping[str, ArmComparison], *, level: float = 0.95) -> str:
+    """What a reader must know who holds intervals of differences beside p, by the arms' names; empty where one
+    difference or none has a p.
+    """
+    tested = {
+        name: found.difference
+        for name, found in compared.items()
+        if found.difference is not None and found.difference.p_holm is not None
+    }
+    if len(tested) < 2:
+        return ""
+    said = (
+        f"Each interval is at {100 * level:g} %, unadjusted; p is adjusted (Holm) over the {len(tested)} differences, "
+        f"so an interval may exclude 0 where p is not below {1 - level:.2g}"
+    )
+    such = [name for name, difference in tested.items() if _excludes_zero_alone(difference, level)]
+    return f"{said}: here for {labels(such)}." if such else f"{said}; here none does."
+
+
+def _excludes_zero_alone(difference: Difference, level: float) -> bool:
+    low, high, p = difference.low, difference.high, difference.p_holm
+    return low is not None and high is not None and p is not None and not low <= 0 <= high and p >= 1 - level
 
 
 def holm(p_values: Mapping[int, float]) -> dict[int, float]:

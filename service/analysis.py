@@ -12,7 +12,7 @@ from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
 from lab.errors import FieldError, InvalidRequest
 from lab.plan import arms_of
 from lab.spec import ExperimentSpec
-from lab.statistics import ArmComparison, Estimate
+from lab.statistics import ArmComparison, Estimate, adjustment
 from service.answers import ComparisonAnswer, FigureAnswer, SummaryAnswer
 from service.blueprint import Blueprint
 from service.conclusions import concluded
@@ -66,6 +66,7 @@ def _comparison(session: Session, experiment: Experiment, query: dict[str, Any])
         "probe_size": smallest_probe(arms),
         "baseline": spec.activations[spec.baseline].label,
         "arms": [_compared(arm, results[arm.position], values, labels) for arm in arms],
+        "note": adjustment({labels[position]: found for position, found in results.items()}, level=level),
     }
 
 

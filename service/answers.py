@@ -221,6 +221,7 @@ class ComparisonAnswer(Answer):
     probe_size = Whole(metadata={"description": _SMALLEST_PROBE})
     baseline = Text()
     arms = ma.fields.List(ma.fields.Nested(ComparedArmAnswer))
+    note = Text(metadata={"description": "How intervals of differences and p go together; empty with one of them."})
 
 
 class EstimateAnswer(Answer):

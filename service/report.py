@@ -18,6 +18,7 @@ from lab.catalog.datasets import DATASETS
 from lab.catalog.measurements import CURVES, DERIVED, MEASUREMENTS
 from lab.figures import Figure
 from lab.spec import ExperimentSpec
+from lab.statistics import adjustment
 from service.analysis import table
 from service.blueprint import Blueprint
 from service.drawing import FIGURES, draw
@@ -85,6 +86,7 @@ def _html(findings: Findings, figures: dict[str, Figure]) -> str:
             arm: summary.score.difference and asdict(summary.score.difference)
             for arm, summary in findings.summaries.items()
         },
+        adjusted=adjustment({each.label: each.score for each in findings.summaries.values()}, level=LEVEL),
         number=_number,
         share=_share,
         estimate=_estimate,

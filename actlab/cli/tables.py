@@ -175,7 +175,8 @@ def comparison(answer: Json) -> RenderableType:
             Text("; ".join(note for note in (arm.get("note"), difference.get("note")) if note)),
         )
     words = f"{answer['definition']} Differences are paired by replicate, against the baseline."
-    return Group(Text(caption(answer)), table, Text(words, style="dim"))
+    notes = (words, answer.get("note", ""))
+    return Group(Text(caption(answer)), table, *(Text(note, style="dim") for note in notes if note))
 
 
 def caption(answer: Json) -> str:

@@ -112,6 +112,12 @@ def test_a_difference_of_other_numbers_has_no_unit() -> None:
     assert "points" not in text
 
 
+def test_what_goes_with_intervals_and_p_stands_below_the_table() -> None:
+    text = printed(tables.comparison(a_comparison(note="Each interval is at 95 %.")))
+
+    assert text.splitlines()[-1].rstrip() == "Each interval is at 95 %."
+
+
 @pytest.mark.parametrize(("score", "header"), [("test_accuracy", "test accuracy"), ("test_loss", "test loss")])
 def test_a_summary_without_any_score_still_names_it(score: str, header: str) -> None:
     text = printed(tables.summary(a_summary(), score))

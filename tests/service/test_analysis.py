@@ -49,6 +49,29 @@ def test_a_comparison_is_a_paired_t_interval(client: FlaskClient, database: Data
     assert (answer["layer"], answer["at"], answer["level"]) == (None, None, 0.95)
 
 
+def test_a_comparison_and_a_report_say_of_which_arms_interval_and_p_differ(
+    client: FlaskClient, database: Database
+) -> None:
+    # Of gelu's differences from relu p is 0.034 (scipy's ttest_rel); of two arms with tanh's smaller p it stays so.
+    off = {"relu": (0, 0, 0, 0, 0), "tanh": (0.2, 0.2, 0.2, 0.2, 0.21), "gelu": (0.01, 0.05, 0.09, 0.08, 0.02)}
+    off["elu"] = (-0.05, 0.05, -0.03, 0.03, 0.01)
+    experiment_id = trained(
+        database,
+        a_spec(*off, replicates=5),
+        accuracy=lambda run: 0.5 + off[run.arm.activation.name][run.replicate],
+    )
+
+    one = _compare(client, trained(database, a_spec(replicates=5), accuracy=_scored), "metric=test_accuracy")
+    answer = _compare(client, experiment_id, "metric=test_accuracy")
+    report = client.get(f"/v1/experiments/{experiment_id}/report").text
+
+    gelu = answer["arms"][2]["difference"]
+    assert (gelu["low"] > 0, gelu["p"] < 0.05, gelu["p_holm"] > 0.05) == (True, True, True)
+    assert answer["note"].endswith("where p is not below 0.05: here for gelu.")
+    assert answer["note"] in report
+    assert one["note"] == ""
+
+
 def test_a_wider_level_gives_a_wider_interval(client: FlaskClient, database: Database) -> None:
     experiment_id = trained(database, a_spec(replicates=5), accuracy=_scored)
 
