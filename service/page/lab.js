@@ -16,6 +16,9 @@ const shown = () => (/^#[0-9a-f-]{36}$/.test(location.hash) ? location.hash.slic
 
 let following = new AbortController();
 let older = null;
+// The experiment that is followed, as it stands.
+let standing = null;
+const waits = () => standing !== null && standing.runs.queued > 0 && standing.runs.running === 0;
 
 function element(kind, text) {
   const made = document.createElement(kind);
@@ -42,9 +45,10 @@ function shut(why) {
   say(hasToken() ? why : "This lab asks for a token.");
   forget();
   following.abort();
+  standing = null;
   at("door").hidden = false;
   for (const id of ["lab", "kept", "shown"]) at(id).hidden = true;
-  for (const id of ["list", "answer", "wrong", "shown", "name", "stands"]) at(id).replaceChildren();
+  for (const id of ["list", "answer", "wrong", "shown", "name", "stands", "waits"]) at(id).replaceChildren();
 }
 
 async function enter() {
@@ -98,6 +102,8 @@ async function follow() {
   following = new AbortController();
   const { signal } = following;
   const id = shown();
+  standing = null;
+  at("waits").replaceChildren();
   at("experiment").hidden = id === null;
   if (id === null) return;
   await attempt(async () => {
@@ -146,11 +152,21 @@ async function show(id, signal) {
 }
 
 function stand(experiment) {
+  standing = experiment;
   const { runs } = experiment;
   const others = ["running", "failed", "cancelled", "diverged"].filter((state) => runs[state]).map((state) => `, ${runs[state]} ${state}`);
   at("progress").value = experiment.progress;
   at("stands").textContent = `${experiment.state}: ${runs.succeeded} of ${experiment.plan.runs} networks done${others.join("")}`;
   at("cancel").hidden = ENDED.includes(experiment.state);
+  if (waits()) attempt(sayWhatFor);
+  else at("waits").replaceChildren();
+}
+
+/** It is about others: no event of the experiment tells. */
+async function sayWhatFor() {
+  const about = standing;
+  const { answer } = await json("/v1/queue", { signal: following.signal });
+  if (about === standing) at("waits").textContent = answer ?? "";
 }
 
 async function submit() {
@@ -202,7 +218,9 @@ on("report", "click", () => save(`/v1/experiments/${shown()}/report`, `activatio
 on("csv", "click", () => save(`/v1/experiments/${shown()}/measurements?format=csv`, `measurements-${shown()}.csv`));
 addEventListener("hashchange", follow);
 setInterval(() => {
-  if (!document.hidden && !at("lab").hidden && at("list").childElementCount <= SHOWN) attempt(list);
+  if (document.hidden || at("lab").hidden) return;
+  if (at("list").childElementCount <= SHOWN) attempt(list);
+  if (waits()) attempt(sayWhatFor);
 }, EVERY_MS);
 
 // A link carries no token.

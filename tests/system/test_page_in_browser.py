@@ -180,6 +180,21 @@ def test_an_experiment_is_followed_to_its_end_with_a_token(page: Page, guarded: 
     assert visitor.complaints[1:] == []
 
 
+def test_an_experiment_that_waits_says_for_what(page: Page, guarded: str, sqlite_database: Database) -> None:
+    submitted(sqlite_database, in_stacks(1))
+    ahead = claimed(sqlite_database)
+    experiment_id = submitted(sqlite_database, in_stacks(1)).id
+    visitor = Visitor(page, f"{guarded}/#{experiment_id}")
+    visitor.enter(a_token(sqlite_database, "ada", "read"))
+    waits = page.locator("#waits")
+
+    expect(waits).to_have_text("Waits for a free training process: 1 is busy, with 1 other experiment.")
+    finished(sqlite_database, ahead)
+    expect(waits).to_have_text("Waits for a training process to take it.")
+    claimed(sqlite_database)
+    expect(waits).to_have_text("")
+
+
 def test_following_outlasts_a_lab_that_is_away(page: Page, guarded: str, sqlite_database: Database) -> None:
     experiment_id = submitted(sqlite_database, in_stacks(1)).id
     page.route("**/events", lambda route: route.abort())
