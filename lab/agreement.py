@@ -108,7 +108,11 @@ def _cause(found: Agreement) -> str:
 
 
 def _open(cause: str, these: Mapping[str, Agreement]) -> str:
-    numbers = listed([f"{name} ({_beside(found, interval=True)})" for name, found in these.items()])
+    # Arms that differ in what comes later, such as the learning rate, have the same numbers.
+    alike: dict[str, list[str]] = {}
+    for name, found in these.items():
+        alike.setdefault(_beside(found, interval=True), []).append(name)
+    numbers = listed([f"{listed(names)} ({beside})" for beside, names in alike.items()])
     if cause not in (_INSIDE, _OUTSIDE):
         return f"{numbers}: {cause}"
     margin = between([100 * found.margin for found in these.values() if found.margin is not None])

@@ -21,6 +21,7 @@ from lab.spec import (
     RecordingSpec,
     Swept,
     TrainingSpec,
+    in_words,
     with_value,
 )
 
@@ -48,7 +49,7 @@ class Arm:
     @property
     def point(self) -> str:
         """The grid point in words; empty without a sweep."""
-        return ", ".join(f"{path.partition('.')[2]} {value}" for path, value in self.swept)
+        return ", ".join(f"{path.partition('.')[2]} {in_words(value)}" for path, value in self.swept)
 
     @property
     def data(self) -> Dataset:

@@ -177,6 +177,15 @@ def with_value(spec: ExperimentSpec, path: str, value: Swept) -> ExperimentSpec:
     return replace(spec, dataset=replace(spec.dataset, parameters=tuple(sorted(parameters.items()))))
 
 
+def in_words(value: Swept) -> str:
+    """As a sentence says it: `none`, `yes`, `no`, or as it is."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
 def _short(value: Value) -> str:
     """`value` without needless digits, yet told apart from any other: labels name arms."""
     if not isinstance(value, float):

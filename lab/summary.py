@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.agreement import Agreement, told
@@ -58,6 +58,9 @@ class Score:
         low, high = sorted((abs(low), abs(high)))
         return f"{100 * low:.1f} to {100 * high:.1f} points" if self.percent else f"{low:.3g} to {high:.3g}"
 
+    def say_change(self, low: float, high: float) -> str:
+        return f"{100 * low:+.1f} to {100 * high:+.1f} points" if self.percent else f"{low:+.3g} to {high:+.3g}"
+
 
 SCORES = {
     "classification": Score("test_accuracy", "test accuracy", higher_is_better=True, percent=True),
@@ -77,12 +80,21 @@ _NEXT_TO_NOTHING = 0.05
 
 
 def answer(
-    arms: Mapping[int, ArmSummary], baselines: Mapping[int, int], score: Score, *, level: float, probe_size: int
+    arms: Mapping[int, ArmSummary],
+    baselines: Mapping[int, int],
+    score: Score,
+    *,
+    level: float,
+    probe_size: int,
+    sweep: Sequence[str] = (),
 ) -> list[str]:
-    """The answer in words: the best, who differs from the baseline, what vanished, died or did not finish."""
+    """The answer in words: the best, who differs from the baseline, what changes along the `sweep`, what vanished, died
+    or did not finish.
+    """
     return [
         *_ranking(arms, score),
         *_against_baseline(arms, baselines, score, level),
+        *sweep,
         *_guessing(arms, score),
         *_gradients(arms),
         *_theory(arms),
@@ -134,15 +146,24 @@ def _against_baseline(
     return sentences
 
 
-def _outcome(name: str, difference: Difference, score: Score, level: float) -> tuple[str, str]:
+def judged(difference: Difference, score: Score, level: float) -> str:
+    """`better`, `worse`, `not told apart` or, where that is not known, `inconclusive`."""
     if difference.low is None or difference.high is None or difference.mean is None or difference.p_holm is None:
-        return "inconclusive", name
+        return "inconclusive"
     if difference.n < FEWEST:
-        return "inconclusive", f"{name} ({difference.n} pairs, of {FEWEST} that a verdict takes)"
+        return "inconclusive"
     if difference.p_holm >= 1 - level:
-        return "not told apart", name
-    better = (difference.mean > 0) == score.higher_is_better
-    return "better" if better else "worse", f"{name} by {score.say_difference(difference.low, difference.high)}"
+        return "not told apart"
+    return "better" if (difference.mean > 0) == score.higher_is_better else "worse"
+
+
+def _outcome(name: str, difference: Difference, score: Score, level: float) -> tuple[str, str]:
+    outcome = judged(difference, score, level)
+    if difference.low is None or difference.high is None or difference.p_holm is None or outcome == "not told apart":
+        return outcome, name
+    if difference.n < FEWEST:
+        return outcome, f"{name} ({difference.n} pairs, of {FEWEST} that a verdict takes)"
+    return outcome, f"{name} by {score.say_difference(difference.low, difference.high)}"
 
 
 def _guessing(arms: Mapping[int, ArmSummary], score: Score) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from lab.agreement import Agreement, agreement, whole_network
+from lab.along import along
 from lab.catalog.datasets import DATASETS
 from lab.catalog.predictions import GRADIENT_RATIO
 from lab.plan import arms_of
@@ -51,7 +52,8 @@ def find(session: Session, experiment_id: str) -> Findings:
     accuracy = metric_values(session, experiment_id, "test_accuracy")
     loss = metric_values(session, experiment_id, "test_loss")
     score = SCORES[DATASETS[spec.dataset.name].task]
-    judged = compared(arms, accuracy if score.higher_is_better else loss, level=LEVEL)
+    chief = accuracy if score.higher_is_better else loss
+    judged = compared(arms, chief, level=LEVEL)
 
     def values(metric: str, at: At) -> Values:
         return metric_values(session, experiment_id, metric, at=at).values
@@ -88,7 +90,14 @@ def find(session: Session, experiment_id: str) -> Findings:
         summaries=summaries,
         test_accuracy=_estimates(accuracy.values),
         test_loss=_estimates(loss.values),
-        answer=answer(summaries, _baselines(arms), score, level=LEVEL, probe_size=smallest_probe(arms)),
+        answer=answer(
+            summaries,
+            _baselines(arms),
+            score,
+            level=LEVEL,
+            probe_size=smallest_probe(arms),
+            sweep=along(list(asked.values()), chief.values, chief.cancelled, score, level=LEVEL),
+        ),
     )
 
 

@@ -272,6 +272,21 @@ def test_the_summary_is_a_table_and_sentences_that_follow_from_it(client: FlaskC
     assert any("tanh" in sentence for sentence in answer["answer"])
 
 
+def test_the_answer_says_what_changes_along_the_sweep(client: FlaskClient, database: Database) -> None:
+    experiment_id = trained(
+        database,
+        a_spec("relu", replicates=5, sweep=(("training.learning_rate", (0.1, 0.3)),)),
+        accuracy=lambda run: _SCORES[run.arm.position][run.replicate],
+    )
+
+    answer = client.get(f"/v1/experiments/{experiment_id}/summary").get_json()["answer"]
+
+    # As of the paired comparison above: 10 points, give or take 2.776445 * 2 / sqrt(5).
+    [said] = [sentence for sentence in answer if sentence.startswith("Along ")]
+    assert "Along learning_rate, against 0.1, in pairs of equal seeds" in said
+    assert said.endswith("relu is better at 0.3 (+7.5 to +12.5 points).")
+
+
 @pytest.mark.parametrize("part", ["summary", *(f"figures/{name}" for name in FIGURES)])
 @pytest.mark.parametrize("make", [submitted, failed, trained])
 def test_there_is_an_answer_at_every_stage(part: str, make: Any, client: FlaskClient, database: Database) -> None:
