@@ -16,11 +16,11 @@ Key = tuple[Hashable, ...]
 
 @dataclass(slots=True)
 class _Text:
-    """`n_bytes` is what it counts for: nothing until it is made."""
+    """`ready` is what was made, once it is; those who wait for it ask `made`."""
 
     tag: str
     made: Future[bytes] = field(default_factory=Future)
-    n_bytes: int = 0
+    ready: bytes | None = None
 
 
 class Rendered:
@@ -45,17 +45,15 @@ class Rendered:
                 self._keep(key, text, None)
                 text.made.set_exception(error)
             else:
-                self._keep(key, text, len(made))
+                self._keep(key, text, made)
                 text.made.set_result(made)
         return text.made.result()
 
     def kept(self, key: Key, tag: str) -> bytes | None:
         """The text for this tag, where it is made already."""
         with self._lock:
-            text = self._kept.get(key)
-        if text is None or text.tag != tag or not text.made.done() or text.made.exception() is not None:
-            return None
-        return text.made.result()
+            kept = self._kept.get(key)
+            return kept.ready if kept is not None and kept.tag == tag else None
 
     def _text(self, key: Key, tag: str) -> tuple[_Text, bool]:
         """That for this tag, and whether there was none, so that whoever asked makes it."""
@@ -68,20 +66,20 @@ class Rendered:
             text = self._kept[key] = _Text(tag)
             return text, True
 
-    def _keep(self, key: Key, text: _Text, n_bytes: int | None) -> None:
-        """Counts what was made, None for what was not, and lets go what is too much."""
+    def _keep(self, key: Key, text: _Text, made: bytes | None) -> None:
+        """What was made, None for what failed; lets go what is too much."""
         with self._lock:
             if self._kept.get(key) is not text:
                 return
-            if n_bytes is None:
+            if made is None:
                 self._forget(key)
                 return
-            text.n_bytes = n_bytes
-            self._n_bytes += n_bytes
+            text.ready = made
+            self._n_bytes += len(made)
             while self._n_bytes > self._most_bytes:
                 self._forget(next(iter(self._kept)))
 
     def _forget(self, key: Key) -> None:
-        text = self._kept.pop(key, None)
-        if text is not None:
-            self._n_bytes -= text.n_bytes
+        kept = self._kept.pop(key, None)
+        if kept is not None and kept.ready is not None:
+            self._n_bytes -= len(kept.ready)
