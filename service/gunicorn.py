@@ -42,6 +42,7 @@ limit_request_line = 8190
 forwarder_headers = ""
 # The control socket would be one more way in, and a file to clean up.
 control_socket_disable = True
+# Polls that are answered from memory would stand in none.
 accesslog = None
 
 
@@ -60,8 +61,8 @@ def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - the hook's s
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # as above
 
 
-def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
-    worker.answered(request, environ, response)
+def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:  # noqa: ARG001 - the hook's signature
+    worker.answered(environ, response)
 
 
 def when_ready(server: Any) -> None:

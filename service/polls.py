@@ -49,9 +49,6 @@ class Poll:
 
 
 class Written(NamedTuple):
-    """An answer, and the version that it is of."""
-
-    version: str
     status: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
@@ -82,16 +79,9 @@ class Polls:
         return [written.body]
 
     def again(self, poll: Poll) -> Written | None:
-        """The answer to one that has been answered here before, without a look at the database: as it was within the
-        last half second, but never older than the answer that its tag is of. None where that takes a look, the answer
-        is long, or anything fails: whoever asks cannot fail, and the app will say what is wrong.
+        """The answer to one that has been answered here before, without a look at the database: as it was lately, but
+        never older than the answer that its tag is of. None where that takes a look, or the answer is long.
         """
-        try:
-            return self._again(poll)
-        except Exception:  # noqa: BLE001 - as above
-            return None
-
-    def _again(self, poll: Poll) -> Written | None:
         began_s = time.perf_counter()
         version = self._parts.versions.lately(poll.experiment_id)
         if version is None or poll.tag is None or not self._has_token(poll):
@@ -146,4 +136,4 @@ def _written(version: str, text: bytes | None, *, sealed: bool) -> Written:
     made = guards.harden(answered(version, text))
     if sealed:
         keep_nowhere(made)
-    return Written(version, made.status, tuple(made.get_wsgi_headers({}).to_wsgi_list()), text or b"")
+    return Written(made.status, tuple(made.get_wsgi_headers({}).to_wsgi_list()), text or b"")
