@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 from typing import Any
 
 from prometheus_client import multiprocess, values
@@ -48,7 +47,7 @@ accesslog = None
 
 # Each process leaves its counts where the others read them. The package looks for the folder when it is imported, which
 # it has been by now.
-os.environ[metrics.FOLDER] = tempfile.mkdtemp(prefix="actlab-metrics-")
+os.environ[metrics.FOLDER] = metrics.folder()
 values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 

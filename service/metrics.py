@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from threading import Lock
 
 from flask import Flask, Response, current_app, g, request
@@ -25,6 +30,8 @@ blueprint = Blueprint("metrics", __name__, description="For Prometheus.")
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Where processes leave their counts for one another."""
+
+_PREFIX = "actlab-counts-"
 
 # Whoever scrapes often, or from several sides, costs the database no more.
 _FRESH_S = 3.0
@@ -100,3 +107,42 @@ def metrics() -> Response:
     """What waits and runs, and the requests answered, in Prometheus's text format."""
     registry: CollectorRegistry = current_app.extensions[_KEY]
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def folder() -> str:
+    """A new one for processes that count together. It is locked for as long as one of them lives, and those whose
+    processes are all gone, killed before they could clean up, are removed.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        _remove_left(left)
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        # Whoever starts at the same moment may have taken it for one that was left.
+        with suppress(FileNotFoundError):
+            held = _opened(made)
+            # Stays open, in processes that are forked too. Where files cannot be locked, nothing is ever removed.
+            with suppress(OSError):
+                fcntl.flock(held, fcntl.LOCK_EX)
+            if made.stat().st_ino == os.fstat(held).st_ino:
+                return str(made)
+
+
+def _remove_left(folder: Path) -> None:
+    try:
+        held = _opened(folder)
+    except OSError:
+        # Another user's, a link, or gone by now.
+        return
+    try:
+        if os.fstat(held).st_uid == os.geteuid():
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        # Its processes live, or that cannot be told.
+        return
+    finally:
+        os.close(held)
+
+
+def _opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

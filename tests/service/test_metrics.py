@@ -3,14 +3,17 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import httpx
+import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from service import create_app
+from service import create_app, metrics
 from store.database import Database
 from store.settings import Settings
 from tests.outages import outage
@@ -93,6 +96,51 @@ def _readers(api: Api) -> float:
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_what_killed_processes_left_is_removed_at_the_next_start_and_nothing_else(tmp_path: Path) -> None:
+    not_ours, theirs = tmp_path / "actlab-metrics-x", tmp_path / "actlab-counts-link"
+    not_ours.mkdir()
+    theirs.symlink_to(not_ours)
+    with serving("sqlite://", TMPDIR=str(tmp_path)) as first:
+        _readers(first)
+        held = _counts(tmp_path)
+        with serving("sqlite://", TMPDIR=str(tmp_path)) as second:
+            _readers(second)
+            both = _counts(tmp_path)
+            for pid in (second.process.pid, *_children(second.process.pid)):
+                os.kill(pid, signal.SIGKILL)
+            second.process.wait()
+        left = _counts(tmp_path)
+        with serving("sqlite://", TMPDIR=str(tmp_path)) as third:
+            _readers(third)
+            after = _counts(tmp_path)
+
+    assert (len(held), len(both), left) == (1, 2, both)
+    assert len(after) == 2
+    assert after & both == held
+    assert _counts(tmp_path) == set()
+    assert (not_ours.is_dir(), theirs.is_symlink()) == (True, True)
+
+
+def test_those_who_start_at_once_have_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as processes:
+        made = [folder for made in processes.map(_made, range(4)) for folder in made]
+
+    assert len(set(made)) == len(made) == 100
+    assert {Path(each).parent for each in made} == {tmp_path}
+
+
+def _made(_: int) -> list[str]:
+    """Folders of a process that lives as long as the pool does."""
+    made = [metrics.folder() for _ in range(25)]
+    assert all(Path(each).is_dir() for each in made)
+    return made
+
+
+def _counts(folder: Path) -> set[Path]:
+    return {found for found in folder.glob("actlab-counts-*") if not found.is_symlink()}
 
 
 def test_without_the_database_it_is_said_and_the_rest_is_there(postgres_database: Database, settings: Settings) -> None:
