@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,24 @@ def claimed(database: Database, worker: str = "worker-1", lease_s: float = 60.0)
         claim = leases.claim(session, worker=worker, lease_s=lease_s)
     assert claim is not None
     return claim
+
+
+def claimed_by_many(database: Database) -> list[Claim]:
+    """All that eight claimers get who claim at once until there is nothing left."""
+    together = Barrier(8)
+
+    def claim_all(worker: int) -> list[Claim]:
+        mine: list[Claim] = []
+        together.wait()
+        while True:
+            with database.writing() as session:
+                claim = leases.claim(session, worker=f"worker-{worker}", lease_s=60)
+            if claim is None:
+                return mine
+            mine.append(claim)
+
+    with ThreadPoolExecutor(8) as pool:
+        return [claim for mine in pool.map(claim_all, range(8)) for claim in mine]
 
 
 def finished(database: Database, claim: Claim, *run_results: RunResult, n_runs: int = 4) -> None:

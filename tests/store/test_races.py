@@ -19,6 +19,7 @@ from tests.store.builders import (
     a_record,
     a_result,
     claimed,
+    claimed_by_many,
     expired,
     in_stacks,
     run_out,
@@ -31,20 +32,8 @@ from tests.waiting import until
 
 def test_each_stack_is_claimed_once_by_any_number_of_claimers(database: Database) -> None:
     submitted(database, in_stacks(16))
-    together = Barrier(8)
 
-    def claim_all(worker: int) -> list[int]:
-        mine: list[int] = []
-        together.wait()
-        while True:
-            with database.writing() as session:
-                claim = leases.claim(session, worker=f"worker-{worker}", lease_s=60)
-            if claim is None:
-                return mine
-            mine.append(claim.stack_id)
-
-    with ThreadPoolExecutor(8) as pool:
-        claims = [stack_id for mine in pool.map(claim_all, range(8)) for stack_id in mine]
+    claims = [claim.stack_id for claim in claimed_by_many(database)]
 
     assert len(claims) == len(set(claims)) == 16
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -15,9 +13,8 @@ import sqlalchemy as sa
 
 from store import leases, submissions
 from store.database import Database
-from store.leases import Claim
 from store.models import Experiment
-from tests.store.builders import claimed, expired, finished, in_stacks, run_out, submitted
+from tests.store.builders import claimed, claimed_by_many, expired, finished, in_stacks, run_out, submitted
 
 
 def test_experiments_share_the_processes(database: Database) -> None:
@@ -128,20 +125,8 @@ def test_what_was_cancelled_is_out_of_the_line(database: Database) -> None:
 
 def test_stacks_of_many_experiments_are_claimed_once_by_any_number_of_claimers(database: Database) -> None:
     experiments = {asked(database, 3, owner=owner) for owner in ("ann", "bob") for _ in range(4)}
-    together = Barrier(8)
 
-    def claim_all(worker: int) -> list[Claim]:
-        mine: list[Claim] = []
-        together.wait()
-        while True:
-            with database.writing() as session:
-                claim = leases.claim(session, worker=f"worker-{worker}", lease_s=60)
-            if claim is None:
-                return mine
-            mine.append(claim)
-
-    with ThreadPoolExecutor(8) as pool:
-        claims = [claim for mine in pool.map(claim_all, range(8)) for claim in mine]
+    claims = claimed_by_many(database)
 
     assert len({claim.stack_id for claim in claims}) == len(claims) == 24
     assert {claim.experiment_id for claim in claims} == experiments
