@@ -151,6 +151,7 @@ class RunAnswer(Answer):
     id = Whole()
     arm = Whole()
     label = Text()
+    swept = ma.fields.Dict(metadata={"description": "The point of the sweep: path to value."})
     replicate = Whole()
     state = _state()
     stack = Whole(metadata={"description": "Position of the stack in which the run trains."})
@@ -170,7 +171,10 @@ class RunAnswer(Answer):
 class RowsAnswer(Answer):
     columns = ma.fields.Dict(
         values=ma.fields.List(ma.fields.Raw()),
-        metadata={"description": "Name to values: one list a column, all of one length."},
+        metadata={
+            "description": "Name to values: one list a column, all of one length. What the experiment sweeps has "
+            "columns of its own, by path, such as network.depth."
+        },
     )
     next = or_null(Text, "Cursor of the next page.")
     since = or_null(Text, "With `since`: what to ask with the next time.")

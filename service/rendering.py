@@ -73,6 +73,7 @@ def run_json(row: RunRow) -> dict[str, Any]:
         "id": run.id,
         "arm": row.arm.position,
         "label": row.arm.label,
+        "swept": row.arm.swept,
         "replicate": run.replicate,
         "state": run.state,
         "stack": row.stack,

@@ -93,7 +93,9 @@ def _line(row: Row) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    """A number as it is, null as nothing, and text so that no spreadsheet takes it for a formula."""
+    """A number as it is, null as nothing, true as in JSON, and text so that no spreadsheet takes it for a formula."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value
     return value

@@ -51,7 +51,8 @@ def page(
     1e150 counts as undefined. Raises InvalidRequest where `after` is no cursor.
     """
     within = [column.name for column in _within(asked, aggregation)]
-    names = (*OF_ARM, *within, *(f"{field}{which}" for field in asked.fields for which in STATISTICS))
+    leading = (*OF_ARM, *asked.swept)
+    names = (*leading, *within, *(f"{field}{which}" for field in asked.fields for which in STATISTICS))
     start = (-1,) if after is None else pages.position(after, int, *[int] * len(within))
     places = [names.index(name) for name in ("arm", *within)]
     found: list[Row] = []
@@ -63,8 +64,8 @@ def page(
         found += [row for row in kept if tuple(row[i] for i in places) > start]
         if len(found) > limit:
             last = found[limit - 1]
-            return Block(names, len(OF_ARM), found[:limit], pages.cursor(*(last[i] for i in places)))
-    return Block(names, len(OF_ARM), found)
+            return Block(names, len(leading), found[:limit], pages.cursor(*(last[i] for i in places)))
+    return Block(names, len(leading), found)
 
 
 def _of_arm(session: Session, asked: Asked, aggregation: Aggregation, arm: Arm) -> list[Row]:
@@ -80,7 +81,7 @@ def _of_arm(session: Session, asked: Asked, aggregation: Aggregation, arm: Arm) 
         of = spread(n, mean, squares, level=aggregation.level)
         statistics.append((_plain(mean), n.tolist(), _plain(of.sd), _plain(of.low), _plain(of.high)))
     columns = zip(*chain.from_iterable(statistics), strict=True)
-    whose = (arm.position, arm.label, arm.activation)
+    whose = (arm.position, arm.label, arm.activation, *asked.point(arm))
     return [(*whose, *key, *numbers) for key, numbers in zip(keys, columns, strict=True)]
 
 

@@ -47,7 +47,7 @@ def page(session: Session, asked: Asked, seen: Marks, now: Marks, *, limit: int)
     told = dict(seen) | {each: now[each] for each in done} | reached
     dropped = [each for each in (*done, *reached) if seen[each] != marks.NOTHING and seen[each][0] != now[each][0]]
     return News(
-        Block(asked.names, len(OF_RUN), rows),
+        Block(asked.names, len(asked.leading), asked.led(rows)),
         dropped,
         marks.cursor(asked.experiment_id, told),
         more=cut or len(changed) > limit,

@@ -32,7 +32,7 @@ _RUNS = 1000
 _SCATTERED = 20
 
 OF_RUN = ("run_id", "arm", "label", "activation", "replicate")
-"""Columns that are the same for all rows of a run: its id, its arm's position, label and activation, its replicate."""
+"""What leads a row: its run's id, its arm's position, label and activation, its replicate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class Thinning:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Rows of `arms`, which are an experiment's own: the columns `fields` of the table `of`. `filters` has been applied
-    to the arms already. Curves have no layers to be narrowed to.
+    to the arms already. Curves have no layers to be narrowed to. `swept` are the experiment's swept paths: each is a
+    column of its own, whose name has a point as no other's has.
     """
 
     experiment_id: str
@@ -70,6 +71,12 @@ class Asked:
     filters: Filters
     fields: Sequence[str]
     narrows_arms: bool = False
+    swept: tuple[str, ...] = ()
+
+    @property
+    def leading(self) -> tuple[str, ...]:
+        """Columns that are the same for all rows of a run."""
+        return (*OF_RUN, *self.swept)
 
     @property
     def key(self) -> tuple[Column, ...]:
@@ -78,7 +85,19 @@ class Asked:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*OF_RUN, *(column.name for column in self.key[1:]), *self.fields)
+        return (*self.leading, *(column.name for column in self.key[1:]), *self.fields)
+
+    def point(self, arm: Arm) -> tuple[Any, ...]:
+        """What `arm` has of every swept path."""
+        return tuple(arm.swept[path] for path in self.swept)
+
+    def led(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Rows as `query` finds them, with what is swept of each."""
+        if not self.swept:
+            return rows
+        points = {arm.position: self.point(arm) for arm in self.arms}
+        n = len(OF_RUN)
+        return [(*row[:n], *points[row[1]], *row[n:]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +123,8 @@ def asked(
 ) -> Asked:
     """`arms` are all arms of the experiment. Raises InvalidRequest where it does not sweep what is filtered by."""
     chosen = [arm for arm in arms if _is_chosen(arm, filters, _points(arms, filters))]
-    return Asked(experiment_id, of, chosen, filters, fields, narrows_arms=len(chosen) < len(arms))
+    swept = tuple(arms[0].swept) if arms else ()
+    return Asked(experiment_id, of, chosen, filters, fields, narrows_arms=len(chosen) < len(arms), swept=swept)
 
 
 def page(session: Session, asked: Asked, *, limit: int, after: str | None = None) -> Block:
@@ -129,7 +149,7 @@ def thinned_page(session: Session, asked: Asked, thinning: Thinning, *, limit: i
     found: list[Row] = []
     # One run after the other: a series is thinned as a whole, and the longest has some thousand rows.
     for run_id in _runs(session, asked, first=int(start[0])):
-        rows = numbers(session, query(asked).where(Run.id == run_id))
+        rows = asked.led(numbers(session, query(asked).where(Run.id == run_id)))
         kept = thin(rows, asked.names, thinning)
         found += kept if after is None else [row for row in kept if tuple(row[i] for i in within) > start]
         if len(found) > limit:
@@ -152,10 +172,11 @@ def thin(rows: Sequence[Row], names: Sequence[str], thinning: Thinning) -> list[
 def _owners(session: Session, asked: Asked, *, first: int) -> Iterator[dict[int, tuple[Any, ...]]]:
     """What leads the rows of each run from `first` on, by its id and in their order, some runs at a time."""
     arms = {arm.id: (arm.position, arm.label, arm.activation) for arm in asked.arms}
+    points = {arm.id: asked.point(arm) for arm in asked.arms}
     runs = sa.select(Run.id, Run.arm_id, Run.replicate).where(*of_runs(asked)).order_by(Run.id).limit(_RUNS)
     while True:
         found = session.execute(runs.where(Run.id >= first)).all()
-        yield {run_id: (run_id, *arms[arm_id], replicate) for run_id, arm_id, replicate in found}
+        yield {run_id: (run_id, *arms[arm_id], replicate, *points[arm_id]) for run_id, arm_id, replicate in found}
         if len(found) < _RUNS:
             return
         first = found[-1][0] + 1
@@ -190,7 +211,7 @@ def _recorded(asked: Asked, run_ids: Sequence[int], start: Sequence[Any] | None)
 
 
 def query(asked: Asked) -> sa.Select[*tuple[Any, ...]]:
-    """All of them, in order."""
+    """All of them, in order, without what is swept."""
     run_id, *within = asked.key
     columns = [*within, *(asked.of.__table__.c[field] for field in asked.fields)]
     rows = sa.select(run_id, Arm.position, Arm.label, Arm.activation, Run.replicate, *columns)
@@ -226,7 +247,7 @@ def _block(asked: Asked, found: Sequence[Row], limit: int) -> Block:
     following = None
     if len(found) > limit:
         following = pages.cursor(*(rows[-1][names.index(column.name)] for column in asked.key))
-    return Block(names, len(OF_RUN), rows, following)
+    return Block(names, len(asked.leading), rows, following)
 
 
 def _runs(session: Session, asked: Asked, *, first: int) -> Sequence[int]:

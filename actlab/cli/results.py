@@ -15,7 +15,7 @@ from actlab.cli import prediction_tables, tables
 from actlab.cli.frame import console, find, id_argument, json_option, lab_options, print_json
 from actlab.cli.output import writable
 from actlab.cli.score import score
-from actlab.client import Items, Lab
+from actlab.client import Items, Json, Lab
 
 
 @click.command()
@@ -135,15 +135,26 @@ def _pieces(lab: Lab, experiment_id: str, table: str, form: str, filters: dict[s
 def _runs_csv(runs: Items) -> str:
     """One line a run. What a run has per layer is in the measurements, and in the JSON form."""
     text = io.StringIO()
-    columns = [key for key in runs[0] if key != "layers"] if runs else []
+    flat = [_flat(run) for run in runs]
+    columns = [key for key in flat[0] if key != "layers"] if flat else []
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(runs)
+    writer.writerows(
+        {key: json.dumps(value) if isinstance(value, bool) else value for key, value in run.items()} for run in flat
+    )
     return text.getvalue()
+
+
+def _flat(run: Json) -> Json:
+    """With what is swept by path, as other tables have it."""
+    flat: Json = {}
+    for key, value in run.items():
+        flat |= value if key == "swept" else {key: value}
+    return flat
 
 
 _RUNS: dict[str, Callable[[Items], str]] = {
     "csv": _runs_csv,
     "json": lambda runs: json.dumps(runs, indent=1) + "\n",
-    "ndjson": lambda runs: "".join(json.dumps(run) + "\n" for run in runs),
+    "ndjson": lambda runs: "".join(json.dumps(_flat(run)) + "\n" for run in runs),
 }

@@ -164,6 +164,23 @@ def test_export_keeps_the_columns_and_rows_asked_for(lab_up: Up, answered: Json)
     assert "weight_norm" not in table[0]
 
 
+def test_exported_runs_have_a_column_for_what_is_swept(lab_up: Up) -> None:
+    sweep = ("--sweep", "training.learning_rate=0.1,0.2", "--sweep", "network.residual=true,false")
+    actlab(lab_up, "run", "--activations", "relu", *TINY, *sweep, "--json")
+
+    table, lines = (actlab(lab_up, "export", "last", "runs", "--format", form).stdout for form in ("csv", "ndjson"))
+
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert list(rows[0])[:5] == ["id", "arm", "label", "training.learning_rate", "network.residual"]
+    assert {(row["training.learning_rate"], row["network.residual"]) for row in rows} == {
+        ("0.1", "true"),
+        ("0.1", "false"),
+        ("0.2", "true"),
+        ("0.2", "false"),
+    }
+    assert {json.loads(line)["network.residual"] for line in lines.splitlines()} == {True, False}
+
+
 def test_export_sums_up_over_networks(lab_up: Up, answered: Json) -> None:
     options = ("--fields", "delta_norm", "--aggregate", "mean", "--over", "layers", "--thin", "4", "--format", "ndjson")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import Any
 
 import pytest
@@ -186,6 +187,48 @@ def test_rows_are_narrowed_to_points_of_the_sweep(client: FlaskClient, database:
 
     assert set(found["label"]) == {"relu, depth=2, optimizer=adam", "tanh, depth=2, optimizer=adam"}
     assert [(error["field"], error["allowed"]) for error in refused] == [("swept", "network.depth: and one of 1, 2")]
+
+
+SWEPT = {"training.clip_norm": (None, 0.5), "network.residual": (False, True), "network.depth": (2, 1)}
+
+
+@pytest.mark.parametrize(
+    ("table", "query"),
+    [
+        *((table, query) for table in ("measurements", "curves", "units") for query in ("", "since=start")),
+        *((table, query) for table in ("measurements", "curves") for query in ("thin=4", "aggregate=mean")),
+        ("measurements", "swept=network.depth:1&replicate=1&layer=1"),
+    ],
+)
+def test_what_is_swept_has_columns_of_its_own(table: str, query: str, client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{trained(database, a_spec('relu', sweep=tuple(SWEPT.items())))}"
+    points = {arm["position"]: arm["swept"] for arm in client.get(f"{path}/arms").get_json()["items"]}
+
+    columns = client.get(f"{path}/{table}?{query}").get_json()["columns"]
+
+    rest = [name for name in columns if name not in ("run_id", "arm", "label", "activation", "replicate")]
+    assert rest[:4] == [*SWEPT, "step"]
+    assert columns["arm"]
+    for swept in SWEPT:
+        assert columns[swept] == [points[arm][swept] for arm in columns["arm"]]
+
+
+def test_swept_columns_are_in_csv_and_ndjson_as_in_json_and_stay_where_no_arm_is_left(
+    client: FlaskClient, database: Database
+) -> None:
+    path = f"/v1/experiments/{trained(database, a_spec('relu', sweep=tuple(SWEPT.items())))}/curves?fields=test_loss"
+
+    columns = client.get(path).get_json()["columns"]
+    table = list(csv.DictReader(io.StringIO(client.get(f"{path}&format=csv").text)))
+    lines = [json.loads(line) for line in client.get(f"{path}&format=ndjson").text.splitlines()]
+    none = client.get(f"{path}&activation=tanh&format=csv").text
+
+    text = {None: "", True: "true", False: "false"}
+    for swept in SWEPT:
+        assert [row[swept] for row in lines] == columns[swept]
+        said = [text[v] if v is None or isinstance(v, bool) else str(v) for v in columns[swept]]
+        assert [row[swept] for row in table] == said
+    assert none.strip() == ",".join(columns)
 
 
 def test_means_come_with_their_intervals(client: FlaskClient, database: Database) -> None:

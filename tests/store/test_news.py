@@ -45,7 +45,8 @@ class Reader:
         return tuple(row[i] for i, name in enumerate(self.asked_names()) if name in ("run_id", "step", "layer"))
 
     def asked_names(self) -> tuple[str, ...]:
-        return (*rows.OF_RUN, "step", *(["layer"] if self.of is Measurement else []), *self.fields)
+        layer = ["layer"] if self.of is Measurement else []
+        return (*rows.OF_RUN, *self.experiment.spec["sweep"], "step", *layer, *self.fields)
 
     @property
     def fields(self) -> tuple[str, ...]:
