@@ -264,8 +264,10 @@ def _settings(section: Mapping[str, Any]) -> str:
 
 def _words(value: Any) -> str:
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return " | ".join(str(entry) for entry in value)
-    return str(value)
+        return " | ".join(map(_words, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 def _minute(text: str) -> str:

@@ -112,6 +112,9 @@ def test_list_and_show_name_the_experiment(lab_up: Up, answered: Json) -> None:
     assert "Is it there?" in shown
     assert "relu, tanh" in shown
     assert "Before training" in shown
+    assert "residual no" in shown
+    assert "clip_norm none" in shown
+    assert "None" not in shown
 
 
 def test_json_is_all_that_goes_to_standard_output(lab_up: Up, answered: Json) -> None:
