@@ -1,4 +1,6 @@
-"""Pages for people: the index, and the API's documentation by Swagger UI, whose files an installed package brings."""
+"""Pages for people: the index, which draws with Plotly, and the API's documentation by Swagger UI. The libraries' files
+come with installed packages.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,10 @@ _POLICY = (
 )
 _OWN = Path(__file__).parent / "page"
 _A_DAY_S = 86_400
+_NAMES = (
+    "'style.css', 'docs.js', 'lab.js', 'access.js', 'comparison.js', 'elements.js', 'events.js', 'experiment.js', "
+    "'figures.js'"
+)
 
 
 @blueprint.get("/")
@@ -28,14 +34,25 @@ def docs() -> Response:
     return _page("docs.html")
 
 
-@blueprint.get("/page/<any('style.css', 'docs.js', 'lab.js', 'access.js', 'events.js'):name>")
+@blueprint.get(f"/page/<any({_NAMES}):name>")
 def own_file(name: str) -> Response:
     return send_from_directory(_OWN, name)
+
+
+@blueprint.get("/page/plotly.min.js")
+def plotly() -> Response:
+    return send_from_directory(plotly_file().parent, plotly_file().name, max_age=_A_DAY_S)
 
 
 @blueprint.get("/docs/<any('swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png'):name>")
 def swagger_file(name: str) -> Response:
     return send_from_directory(_swagger_files(), name, max_age=_A_DAY_S)
+
+
+def plotly_file() -> Path:
+    # Found without importing it: importing plotly costs the process 50 MB.
+    spec = find_spec("plotly")
+    return Path(str(spec and spec.origin)).parent / "package_data" / "plotly.min.js"
 
 
 def _page(name: str) -> Response:

@@ -7,7 +7,6 @@ import hashlib
 import json
 from dataclasses import asdict
 from functools import cache, partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from lab.spec import ExperimentSpec
 from lab.statistics import adjustment
 from service.analysis import table
 from service.blueprint import Blueprint
+from service.docs import plotly_file
 from service.drawing import FIGURES, draw
 from service.findings import LEVEL, Findings, find
 from service.parts import parts
@@ -127,9 +127,7 @@ def _asked(spec: ExperimentSpec, n_arms: int) -> str:
 
 @cache
 def _plotly() -> Markup:
-    # Found without importing it: importing plotly costs the process 50 MB.
-    spec = find_spec("plotly")
-    text = (Path(str(spec and spec.origin)).parent / "package_data" / "plotly.min.js").read_text("utf-8")
+    text = plotly_file().read_text("utf-8")
     # The text of a script ends at the first of these, wherever it stands.
     return Markup(text.replace("</script", "<\\/script"))  # noqa: S704 - the package's own file
 

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
+from store.database import Database
 from store.settings import Settings
+from tests.system.pages import served
 from tests.system.programs import SHORT
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -32,3 +34,22 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def guarded(settings: Settings, sqlite_database: Database) -> Iterator[str]:
+    with served(replace(settings, database_url=sqlite_database.url, auth="tokens")) as url:
+        yield url
+
+
+@pytest.fixture
+def unguarded(settings: Settings) -> Iterator[str]:
+    with served(settings) as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()

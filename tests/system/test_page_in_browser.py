@@ -2,78 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Page, expect
 
 from store import tokens
 from store.database import Database
-from store.settings import Settings
 from tests.builders import a_spec
 from tests.service.recorded import trained
 from tests.store.builders import claimed, finished, in_stacks, submitted
-from tests.system.pages import served
+from tests.system.visitor import Visitor, a_token
 
-PATIENCE_MS = 20_000
 _HOSTILE_NAME = "</td><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
-
-expect.set_options(timeout=PATIENCE_MS)
-
-
-class Visitor:
-    """A tab with the lab's page, and all that it complained of and asked for."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page, self.url = page, url
-        self.complaints: list[str] = []
-        self.requests: list[Request] = []
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type != "log" else None)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request))
-        page.goto(url)
-
-    def enter(self, token: str) -> None:
-        self.page.get_by_label("Token").fill(token)
-        self.page.get_by_role("button", name="Enter").click()
-
-    def says(self, sentence: str) -> None:
-        expect(self.page.locator("#said")).to_contain_text(sentence)
-
-    def sees(self, *names: str) -> None:
-        expect(self.page.locator("#list a")).to_have_text(list(names))
-
-    def sees_nothing(self) -> None:
-        expect(self.page.locator("#door")).to_be_visible()
-        expect(self.page.locator("#lab")).to_be_hidden()
-        assert self.page.locator("#list tr").count() == 0
-
-
-@pytest.fixture
-def guarded(settings: Settings, sqlite_database: Database) -> Iterator[str]:
-    with served(replace(settings, database_url=sqlite_database.url, auth="tokens")) as url:
-        yield url
-
-
-@pytest.fixture
-def unguarded(settings: Settings) -> Iterator[str]:
-    with served(settings) as url:
-        yield url
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context()
-    yield context.new_page()
-    context.close()
-
-
-def a_token(database: Database, name: str, *scopes: str) -> str:
-    with database.writing() as session:
-        return tokens.create(session, name, scopes)
 
 
 def test_the_page_asks_for_a_token_keeps_it_and_forgets_it(page: Page, guarded: str, sqlite_database: Database) -> None:
