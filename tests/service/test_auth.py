@@ -69,6 +69,7 @@ def test_without_a_token_every_route_and_method_is_refused_but_those_that_stand_
         "docs.index",
         "docs.docs",
         "docs.own_file",
+        "docs.plotly",
         "docs.swagger_file",
     }
     assert client.get("/nowhere").status_code == 401
