@@ -118,9 +118,10 @@ function draw({ figure, title, y, drawn }) {
   // A finger that moves over a figure moves the page.
   const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, fixedrange: !matchMedia("(hover: hover)").matches };
   const names = lines(figure).map((arm) => arm.name);
-  // The legend's rows come on top of a plot of one height.
-  const inARow = Math.max(1, Math.floor(drawn.clientWidth / (60 + 8 * Math.max(...names.map((name) => name.length)))));
-  drawn.style.height = `${280 + 20 * Math.ceil((names.length + 1) / inARow)}px`;
+  // The legend's rows come on top of a plot of one height: theory has entries there as well.
+  const entries = figure.data.filter((trace) => trace.showlegend !== false).map((trace) => trace.name ?? "");
+  const inARow = Math.max(1, Math.floor(drawn.clientWidth / (60 + 8 * Math.max(...entries.map((entry) => entry.length)))));
+  drawn.style.height = `${300 + 23 * Math.ceil((entries.length + 1) / inARow)}px`;
   title.textContent = text;
   y.textContent = layout.yaxis.title.text;
   drawn.setAttribute("aria-label", `${text}: ${y.textContent} over ${layout.xaxis.title.text}, a line each for ${names.join(", ")}.`);
