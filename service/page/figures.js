@@ -10,6 +10,9 @@ const NAMES = { learning_curves: false, gradient_flow: true, dead_fraction: true
 const LEAST_MS = 15_000;
 const FIRST_MS = 2_000;
 const SHARE = 0.02;
+// A plot, and more than a row of its legend takes.
+const PLOT_PX = 280;
+const ROW_PX = 40;
 
 let loading = null;
 
@@ -118,13 +121,11 @@ function draw({ figure, title, y, drawn }) {
   // A finger that moves over a figure moves the page.
   const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, fixedrange: !matchMedia("(hover: hover)").matches };
   const names = lines(figure).map((arm) => arm.name);
-  // The legend's rows come on top of a plot of one height: theory has entries there as well.
-  const entries = figure.data.filter((trace) => trace.showlegend !== false).map((trace) => trace.name ?? "");
-  const inARow = Math.max(1, Math.floor(drawn.clientWidth / (60 + 8 * Math.max(...entries.map((entry) => entry.length)))));
-  drawn.style.height = `${300 + 23 * Math.ceil((entries.length + 1) / inARow)}px`;
   title.textContent = text;
   y.textContent = layout.yaxis.title.text;
   drawn.setAttribute("aria-label", `${text}: ${y.textContent} over ${layout.xaxis.title.text}, a line each for ${names.join(", ")}.`);
+  // Room for a row each, until it is known how many rows they take: without room Plotly draws no legend.
+  drawn.style.height = `${PLOT_PX + ROW_PX * figure.data.length}px`;
   window.Plotly.react(drawn, figure.data, {
     ...layout,
     paper_bgcolor: "rgba(0, 0, 0, 0)",
@@ -134,8 +135,13 @@ function draw({ figure, title, y, drawn }) {
     // Raised powers would take a style written inline, which the page's policy does not let through.
     yaxis: { ...layout.yaxis, ...axis, title: { text: "" }, exponentformat: "e" },
     margin: { t: 8, r: 8 },
+    legend: { ...layout.legend, maxheight: 10_000 },
     uirevision: "kept",
   }, { responsive: true, displayModeBar: false, showTips: false });
+  // The plot keeps its height, however high the legend.
+  const legend = drawn.querySelector(".legend .bg").getBoundingClientRect().height;
+  drawn.style.height = `${PLOT_PX + legend}px`;
+  window.Plotly.Plots.resize(drawn);
 }
 
 function tabulate({ figure, title, table }) {

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from store.database import Database
-from tests.builders import a_spec
+from tests.builders import a_spec, an_activation
 from tests.service.recorded import failed, submitted, trained
 from tests.system.visitor import Visitor, a_token
 
@@ -49,6 +49,24 @@ def test_figures_are_drawn_as_the_api_has_them_and_say_of_how_many_networks(
         expect(page.locator(f"#{name} figcaption p")).to_contain_text("on a probe of 32 training inputs")
     # The first is that of the door, before there was a token.
     assert visitor.complaints[1:] == []
+
+
+@pytest.mark.parametrize("width", [390, 1300])
+def test_a_legend_shows_all_its_entries(width: int, page: Page, guarded: str, sqlite_database: Database) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    sweep = (("training.learning_rate", (0.03, 0.1, 0.3)), ("network.depth", (1, 2, 3)))
+    spec = a_spec("relu", "tanh", "gelu", an_activation("leaky_relu", negative_slope=0.1), sweep=sweep, replicates=1)
+    on_page(page, guarded, sqlite_database, trained(sqlite_database, spec))
+    expect(page.locator(".drawn .legend")).to_have_count(4)
+
+    # Where it has too little room, Plotly leaves entries out of sight, or gives it a bar to scroll by.
+    page.wait_for_function("""() => [...document.querySelectorAll(".drawn")].every((drawn) => {
+      const legend = drawn.querySelector(".legend");
+      const parts = [drawn, ...legend.querySelectorAll(".legendtext")];
+      const [end, ...entries] = parts.map((part) => part.getBoundingClientRect().bottom);
+      const bar = legend.querySelector(".scrollbar").getBoundingClientRect();
+      return entries.length >= 36 && Math.max(...entries) <= end && bar.height === 0;
+    })""")
 
 
 def test_no_figure_and_no_plotly_where_nothing_is_measured(page: Page, guarded: str, sqlite_database: Database) -> None:
