@@ -85,8 +85,8 @@ class ExperimentAnswer(Answer):
     progress = Number(validate=ma.validate.Range(0, 1))
     eta_s = or_null(
         Number,
-        "Seconds until the end, at the speed since it was started or taken up again; null while that is unknown, and "
-        "after the end.",
+        "Seconds until the end, at the speed since it was started or taken up again; null while that is unknown, while "
+        "nothing of it runs, and after the end.",
     )
     created_at = ma.fields.AwareDateTime()
     started_at = or_null(ma.fields.AwareDateTime)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from store.history import Event
-from store.models import RUNNING, STATES, Arm, Experiment
+from store.models import STATES, Arm, Experiment
 from store.queries import RunRow
 from store.submissions import Counts
 
@@ -92,10 +92,12 @@ def run_json(row: RunRow) -> dict[str, Any]:
 
 
 def _eta_s(experiment: Experiment, steps: int) -> float | None:
-    """By the speed since the experiment was started, or taken up again."""
+    """By the speed since the experiment was started, or taken up again; None while nothing of it runs: how long others
+    have their turns is not known.
+    """
     since = experiment.resumed_at or experiment.started_at
     done = steps - experiment.resumed_steps
-    if experiment.state != RUNNING or since is None or done <= 0:
+    if not experiment.n_running or since is None or done <= 0:
         return None
     elapsed_s = (datetime.now(UTC) - since).total_seconds()
     return max(0.0, elapsed_s * (experiment.steps_total - steps) / done)

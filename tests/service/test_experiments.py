@@ -10,6 +10,7 @@ from store.database import Database
 from tests.builders import a_spec
 from tests.service.conftest import ask, database_of
 from tests.service.recorded import failed, submitted, trained
+from tests.store.builders import claimed, finished, in_stacks
 
 XOR = DatasetSpec("xor", (("n_test", 50), ("n_train", 100), ("noise", 0.0)))
 
@@ -122,6 +123,18 @@ def test_a_finished_experiment_says_how_it_went(client: FlaskClient, database: D
         "cancelled": 0,
         "diverged": 1,
     }
+
+
+def test_the_time_to_go_is_said_while_something_of_it_runs(client: FlaskClient, database: Database) -> None:
+    path = f"/v1/experiments/{submitted(database, in_stacks(2))}"
+
+    finished(database, claimed(database))
+    between = client.get(path).get_json()
+    claimed(database)
+    training = client.get(path).get_json()
+
+    assert (between["state"], between["progress"], between["eta_s"]) == ("running", 0.5, None)
+    assert training["eta_s"] > 0
 
 
 def test_a_failure_is_told_with_its_reason(client: FlaskClient, database: Database) -> None:
