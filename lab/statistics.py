@@ -194,7 +194,7 @@ def adjustment(compared: Mapping[str, ArmComparison], *, level: float = 0.95) ->
         f"so an interval may exclude 0 where p is not below {1 - level:.2g}"
     )
     such = [name for name, difference in tested.items() if _excludes_zero_alone(difference, level)]
-    return f"{said}: here for {labels(such)}." if such else f"{said}; here none does."
+    return f"{said}: here for {labels(such)}." if such else f"{said}; here p is below it wherever one does."
 
 
 def _excludes_zero_alone(difference: Difference, level: float) -> bool:

@@ -263,5 +263,5 @@ def test_intervals_that_exclude_zero_where_an_adjusted_p_is_too_large_are_named(
 
     assert "Each interval is at 95 %, unadjusted; p is adjusted (Holm) over the 3 differences" in said
     assert said.endswith("where p is not below 0.05: here for near.")
-    assert strict.endswith("; here none does.")
+    assert strict.endswith("; here p is below it wherever one does.")
     assert adjustment({"base": found[0], "near": found[2]}) == ""
